@@ -1,0 +1,153 @@
+package topology
+
+import (
+	"time"
+
+	"github.com/onewriter/onewriter/internal/gtid"
+)
+
+// Class sorts the outcome of one probe of one server. The string form is the metric label.
+type Class uint8
+
+// The classes of a probe. Auth, TooMany and ReadOnly mean that the server is alive.
+const (
+	ClassUnknown    Class = iota // never probed
+	ClassOK                      // answered everything
+	ClassRefused                 // connection refused: no process, or a firewall's REJECT (the two look the same)
+	ClassReset                   // an open connection was reset or closed (2013)
+	ClassTimeout                 // no answer within the deadline: hung, cut off, or slow
+	ClassAuth                    // 1045 or 1130: alive, but will not let us in
+	ClassTooMany                 // 1040: alive, no connection slot left
+	ClassShutdown                // 1053: clean shutdown in progress
+	ClassWriteStuck              // reads answer, the heartbeat write does not
+	ClassError                   // answered with another error
+)
+
+var classNames = [...]string{"unknown", "ok", "refused", "reset", "timeout", "auth", "toomany", "shutdown", "write_stuck", "error"}
+
+// String gives the lower-case name used in the API and as metric label.
+func (c Class) String() string {
+	if int(c) < len(classNames) {
+		return classNames[c]
+	}
+	return "unknown"
+}
+
+// ThreadState is the state of a replication thread as the replica reports it.
+type ThreadState uint8
+
+// The states that servers print as No, Connecting and Yes.
+const (
+	ThreadNo ThreadState = iota
+	ThreadConnecting
+	ThreadYes
+)
+
+// String gives the server's own word.
+func (t ThreadState) String() string {
+	switch t {
+	case ThreadConnecting:
+		return "Connecting"
+	case ThreadYes:
+		return "Yes"
+	case ThreadNo:
+		return "No"
+	default:
+		return "No"
+	}
+}
+
+// Link is one replication link (channel, connection) as the replica at its receiving end reports it.
+type Link struct {
+	Channel        string // channel or connection name, "" for the default one
+	Source         string // host:port the replica reads from
+	SourceServerID uint32
+	IO             ThreadState
+	SQL            ThreadState
+	IOErrno        int
+	IOError        string
+	SQLErrno       int
+	SQLError       string
+	UsesGTID       bool
+	// LagKnown is false when the server prints NULL (a thread is down). Lag is Seconds_Behind_Source: a hint,
+	// never a gate, because it is 0 while the source hangs.
+	LagKnown bool
+	Lag      time.Duration
+	// Received is what the receiver thread has got, Applied what the applier has executed, in the link's own
+	// terms: GTID where the link uses it, else file/position of the source's binary log.
+	Received gtid.Position
+	Applied  gtid.Position
+	// Heartbeats counts replication heartbeats received; it freezes at once when the source hangs.
+	Heartbeats uint64
+	// Delay is the configured replication delay (SOURCE_DELAY); such a replica is no candidate.
+	Delay time.Duration
+}
+
+// Running reports whether both threads say Yes. It is necessary for health, never sufficient.
+func (l Link) Running() bool { return l.IO == ThreadYes && l.SQL == ThreadYes }
+
+// Facts are the things a server tells of itself.
+type Facts struct {
+	Flavor        string // "mariadb" or "mysql"
+	Version       string // @@version
+	ServerID      uint32
+	ServerUUID    string // @@server_uuid (MySQL) or @@server_uid (MariaDB 10.10+), else ""
+	ReadOnly      bool
+	SuperReadOnly bool // MySQL only; true while ReadOnly is false means that a fence is pending
+	// Position is everything this server has in its binary log or applied: gtid_binlog_state/gtid_executed, or
+	// the file and position of its own binary log where GTID is off.
+	Position gtid.Position
+	Links    []Link
+}
+
+// Writable reports whether ordinary accounts can write on the server.
+func (f Facts) Writable() bool { return !f.ReadOnly && !f.SuperReadOnly }
+
+// Observation is what one probe found out about one server.
+type Observation struct {
+	Instance Instance
+	At       time.Time     // when the probe began
+	Latency  time.Duration // how long it took
+	Class    Class
+	Err      string // the error in the server's or the kernel's words, "" when Class is ok
+	Facts    Facts  // of the last successful probe; zero if there never was one
+	FactsAt  time.Time
+	// ReceiveAge is how long ago the standby last received anything (event or heartbeat) from its source.
+	ReceiveAge time.Duration
+	// MeasuredLag is now minus the newest heartbeat row applied here; negative when unknown.
+	MeasuredLag time.Duration
+	// Problems are findings a person should read, each a short sentence.
+	Problems []string
+}
+
+// Alive reports whether the server proved within this probe that it runs, even if it would not serve us.
+func (o Observation) Alive() bool {
+	switch o.Class {
+	case ClassOK, ClassAuth, ClassTooMany, ClassWriteStuck, ClassError, ClassShutdown:
+		return true
+	case ClassUnknown, ClassRefused, ClassReset, ClassTimeout:
+		return false
+	default:
+		return false
+	}
+}
+
+// Snapshot is the newest observation of every server of one cluster, in the order of the configuration.
+type Snapshot struct {
+	Cluster string
+	At      time.Time
+	Servers []Observation
+}
+
+// Find returns the observation of the server called name.
+func (s *Snapshot) Find(name string) (Observation, bool) {
+	if s == nil {
+		return Observation{}, false
+	}
+	for _, o := range s.Servers {
+		if o.Instance.Name == name {
+			return o, true
+		}
+	}
+	return Observation{}, false
+}
