@@ -1,0 +1,123 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+// MaxLoginPacket bounds the payload of a packet before a client has logged in, in bytes.
+const MaxLoginPacket = 1 << 20
+
+// TooLargeError says that a peer announced a packet above the bound; nothing of its payload was read.
+type TooLargeError struct{ Size, Limit int }
+
+// Error gives size and limit in bytes.
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("packet of %d bytes exceeds the limit of %d", e.Size, e.Limit)
+}
+
+// SequenceError says that a packet is out of order (error 1156 of MySQL).
+type SequenceError struct{ Got, Want byte }
+
+// Error gives both sequence numbers.
+func (e *SequenceError) Error() string {
+	return fmt.Sprintf("packet %d where %d was expected", e.Got, e.Want)
+}
+
+// PacketConn reads and writes whole packets during login. It is made for the cold path: it never reads beyond the
+// packet asked for, so that afterwards the connection can be taken over (Conn) with nothing lost. It is for one
+// goroutine at a time, except that one may read while another writes on an exchange that the caller orders.
+type PacketConn struct {
+	conn  net.Conn
+	seq   byte
+	limit int
+	buf   []byte
+}
+
+// NewPacketConn wraps conn, at sequence number 0 and with the limit MaxLoginPacket.
+func NewPacketConn(conn net.Conn) *PacketConn { return &PacketConn{conn: conn, limit: MaxLoginPacket} }
+
+// Conn gives the connection underneath: the TCP connection, or the *tls.Conn after an upgrade.
+func (p *PacketConn) Conn() net.Conn { return p.conn }
+
+// SetDeadline bounds all reads and writes from now on; the zero time removes the bound.
+func (p *PacketConn) SetDeadline(t time.Time) error { return p.conn.SetDeadline(t) }
+
+// Sequence is the number that the next packet in either direction carries.
+func (p *PacketConn) Sequence() byte { return p.seq }
+
+// SetSequence sets the number of the next packet: 0 before a command, 1 after one that was read elsewhere.
+func (p *PacketConn) SetSequence(n byte) { p.seq = n }
+
+// ReadPacket reads one packet and returns its payload, which is valid until the next call. Errors: *TooLargeError,
+// *SequenceError, or the connection's own (io.EOF when the peer closed before a packet).
+func (p *PacketConn) ReadPacket() ([]byte, error) {
+	var head [HeaderSize]byte
+	if _, err := io.ReadFull(p.conn, head[:]); err != nil {
+		return nil, err
+	}
+	size := int(head[0]) | int(head[1])<<8 | int(head[2])<<16
+	if size > p.limit {
+		return nil, &TooLargeError{Size: size, Limit: p.limit}
+	}
+	if head[3] != p.seq {
+		return nil, &SequenceError{Got: head[3], Want: p.seq}
+	}
+	p.seq++
+	if cap(p.buf) < size {
+		p.buf = make([]byte, size)
+	}
+	p.buf = p.buf[:size]
+	if _, err := io.ReadFull(p.conn, p.buf); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return p.buf, nil
+}
+
+// WritePacket sends payload as one packet. Payloads of 16 MiB and more are refused with a *TooLargeError.
+func (p *PacketConn) WritePacket(payload []byte) error {
+	if len(payload) >= MaxPayload {
+		return &TooLargeError{Size: len(payload), Limit: MaxPayload - 1}
+	}
+	n := len(payload)
+	packet := append(make([]byte, 0, HeaderSize+n), byte(n), byte(n>>8), byte(n>>16), p.seq)
+	p.seq++
+	_, err := p.conn.Write(append(packet, payload...))
+	return err
+}
+
+// UpgradeServer turns the connection to a client into TLS, after its SSLRequest was read.
+func (p *PacketConn) UpgradeServer(ctx context.Context, config *tls.Config) error {
+	return p.upgrade(ctx, tls.Server(p.conn, config))
+}
+
+// UpgradeClient turns the connection to a server into TLS, after an SSLRequest was sent.
+func (p *PacketConn) UpgradeClient(ctx context.Context, config *tls.Config) error {
+	return p.upgrade(ctx, tls.Client(p.conn, config))
+}
+
+func (p *PacketConn) upgrade(ctx context.Context, conn *tls.Conn) error {
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("TLS handshake: %w", err)
+	}
+	p.conn = conn
+	return nil
+}
+
+// Secure reports whether what is said on the connection stays between its ends: TLS, or a Unix socket.
+func (p *PacketConn) Secure() bool {
+	switch conn := p.conn.(type) {
+	case *tls.Conn:
+		return true
+	default:
+		return conn.LocalAddr() != nil && conn.LocalAddr().Network() == "unix"
+	}
+}
