@@ -1,0 +1,210 @@
+package failover
+
+import (
+	"fmt"
+
+	"github.com/onewriter/onewriter/coord"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// done takes the result of the current step.
+func (s state) done(in inDone) (state, []action) {
+	if s.plan == nil || s.plan.step() != in.Step {
+		return s, nil
+	}
+	if in.Outcome != outcomeOK {
+		return s.failed(in)
+	}
+	switch in.Step {
+	case stepLoad:
+		s.known, s.haveKnown = in.Stored, in.Found
+		s.epoch = max(s.epoch, in.Stored.Epoch)
+	case stepInspect:
+		return s.judge(in.View)
+	case stepPrecheck:
+		return s.prechecked(in.View)
+	case stepSchema:
+		s.schema = true
+	case stepSave:
+		s.known, s.haveKnown = coord.State{Cluster: s.cluster, Epoch: s.plan.op.Epoch, Primary: s.plan.op.To}, true
+	case stepPublish:
+		s.primary = topology.Primary{Instance: s.plan.op.To, Epoch: s.plan.op.Epoch}
+	case stepSettle:
+		return s.settled(true)
+	case stepEpoch:
+		s.epoch = max(s.epoch, s.plan.op.Epoch)
+	default:
+	}
+	return s.advance()
+}
+
+// advance goes on to the next step, or ends the plan.
+func (s state) advance() (state, []action) {
+	if s.plan.at+1 < len(s.plan.steps) {
+		s.plan = s.plan.next()
+		return s, []action{s.run()}
+	}
+	return s.finished()
+}
+
+// finished ends a plan whose last step is over.
+func (s state) finished() (state, []action) {
+	p := s.plan
+	switch p.kind {
+	case planInstall:
+		s = s.serving()
+		if !p.op.To.Known() { // the pointer was taken back, see judge
+			s.mode, s.reasons = StateSplit, p.why
+		}
+		return s.end()
+	case planSwitchover:
+		s = s.serving()
+		if p.op.ID == "" {
+			return s.end()
+		}
+		return s.end(actReply{ID: p.op.ID, Outcome: replyCompleted, Op: p.op, Notes: p.notes})
+	case planUndo:
+		parked := s.parked.why != notParked
+		s = s.serving()
+		if parked { // the request was answered when the operation was parked
+			return s.end()
+		}
+		return s.end(actReply{ID: p.op.ID, Outcome: replyAborted, Op: p.op, Phase: p.failed, Reasons: p.why, Notes: p.notes})
+	case planInspect, planClose, planSettle:
+		return s.end()
+	default:
+		return s.end()
+	}
+}
+
+// serving is the state in which the primary serves.
+func (s state) serving() state {
+	s.mode, s.reasons, s.lost, s.parked = StateRunning, nil, false, parking{}
+	return s
+}
+
+// prechecked judges the precheck's inspection: refuse, answer the dry run, or begin.
+func (s state) prechecked(v view) (state, []action) {
+	p := *s.plan
+	c := choose(v, p.op.From.Name, p.req.To, s.limits, s.haveReplication)
+	p.op.To, p.op.Repoint, p.op.SemiSync, p.op.FilePos = c.To, c.Repoint, c.SemiSync, c.FilePos
+	s.epoch = max(s.epoch, v.newestRow().Epoch)
+	p.op.Epoch = s.epoch + 1
+	if len(c.Reasons) > 0 {
+		return s.end(actReply{ID: p.op.ID, Outcome: replyRefused, Op: p.op, Phase: stepPrecheck, Reasons: c.Reasons})
+	}
+	if p.req.DryRun {
+		p.op.Epoch = s.primary.Epoch
+		return s.end(actReply{ID: p.op.ID, Outcome: replyDryRun, Op: p.op, Blockers: c.Blockers})
+	}
+	p.steps = switchoverSteps(c)
+	s.plan, s.mode, s.reasons = &p, StateSwitching, []string{fmt.Sprintf("The primary role is being moved from %s to %s.", p.op.From.Name, p.op.To.Name)}
+	return s.advance()
+}
+
+// failed takes a step that did not succeed.
+func (s state) failed(in inDone) (state, []action) {
+	switch s.plan.kind {
+	case planSwitchover:
+		return s.failedSwitchover(in)
+	case planUndo:
+		return s.failedUndo(in)
+	case planSettle:
+		if in.Outcome == outcomeFailed {
+			return s.settled(false)
+		}
+		s.reasons = in.Reasons
+		return s.end()
+	case planInspect, planInstall, planClose:
+		return s.failedInstall(in)
+	default:
+		return s.end()
+	}
+}
+
+// failedInstall gives up until the next tick, except where a failure is no obstacle.
+func (s state) failedInstall(in inDone) (state, []action) {
+	switch in.Step {
+	case stepSchema:
+		if in.Outcome == outcomeDenied {
+			s.mode, s.reasons, s.plan = StateNoPrimary, in.Reasons, nil
+			return s, []action{actStop{Denied: true}}
+		}
+	case stepEpoch, stepResume:
+		s.plan = s.plan.note(in.Reasons...)
+		return s.advance()
+	default:
+	}
+	if s.plan.kind != planClose {
+		s.mode = StateNoPrimary
+	}
+	s.reasons = append(append([]string(nil), s.plan.why...), in.Reasons...)
+	return s.end()
+}
+
+// failedSwitchover undoes what was done before the promotion; after it there is only forward.
+func (s state) failedSwitchover(in inDone) (state, []action) {
+	p := s.plan
+	switch in.Step {
+	case stepPrecheck:
+		return s.end(actReply{ID: p.op.ID, Outcome: replyRefused, Op: p.op, Phase: in.Step, Reasons: in.Reasons})
+	case stepPromote:
+		if in.Outcome == outcomeUnknown {
+			return s.park(parkedPromote, in)
+		}
+	case stepSave, stepPublish: // nobody may be sent to the new primary before these have succeeded
+		q := *p
+		q.stuck = true
+		s.plan, s.reasons = &q, in.Reasons
+		return s, nil
+	case stepEpoch, stepRepoint, stepSemiSync, stepResume, stepDemote, stepFollow:
+		s.plan = p.note(in.Reasons...)
+		return s.advance()
+	default:
+	}
+	return s.begin(&plan{kind: planUndo, steps: undoSteps(in.Step), op: p.op, failed: in.Step, why: in.Reasons, notes: p.notes})
+}
+
+// failedUndo parks an operation whose old primary could not be opened again; other failures are noted.
+func (s state) failedUndo(in inDone) (state, []action) {
+	if in.Step == stepReopen {
+		return s.park(parkedReopen, in)
+	}
+	s.plan = s.plan.note(in.Reasons...)
+	return s.advance()
+}
+
+// park leaves the operation as it is, clients held, and answers the request. Ticks try again.
+func (s state) park(why parkReason, in inDone) (state, []action) {
+	p := s.plan
+	already := s.parked.why != notParked
+	reasons := append(append([]string(nil), p.why...), in.Reasons...)
+	s.parked = parking{why: why, plan: p}
+	s.mode, s.reasons = StateDegraded, append([]string{fmt.Sprintf(
+		"The switchover from %s to %s stopped in step %s and it is not certain yet which server is writable. Clients are held until it is.",
+		p.op.From.Name, p.op.To.Name, in.Step)}, reasons...)
+	if already {
+		return s.end()
+	}
+	phase := in.Step
+	if p.kind == planUndo {
+		phase = p.failed
+	}
+	return s.end(actReply{ID: p.op.ID, Outcome: replyUnresolved, Op: p.op, Phase: phase, Reasons: reasons})
+}
+
+// settled goes on after it became certain whether the candidate was opened.
+func (s state) settled(opened bool) (state, []action) {
+	p := s.parked.plan
+	if !opened {
+		return s.begin(&plan{kind: planUndo, steps: undoSteps(stepPromote), op: p.op, failed: stepPromote, why: p.why})
+	}
+	forward := *p
+	forward.op.ID = "" // the request was answered when the operation was parked
+	for i, name := range forward.steps {
+		if name == stepEpoch {
+			forward.at = i
+		}
+	}
+	return s.begin(&forward)
+}

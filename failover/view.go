@@ -1,0 +1,189 @@
+package failover
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// epochRow is the newest row of onewriter.epoch on a server: who was made primary last, as far as this server has
+// replicated it. Epoch 0 means that there is no row or no table.
+type epochRow struct {
+	Epoch    topology.Epoch
+	Name     string
+	ServerID uint32
+}
+
+// serverView is what one inspection, on a connection of our own, found out about one server.
+type serverView struct {
+	Instance topology.Instance
+	Err      string // why it could not be inspected, in words; "" when it could
+	Facts    topology.Facts
+	Binlog   gtid.Position // file and offset of its own binary log
+	Row      epochRow
+	// PreparedXA counts prepared XA transactions; -1 when they could not be listed.
+	PreparedXA int
+	// SemiSyncSource is whether the source side of semi-synchronous replication is on.
+	SemiSyncSource bool
+	// Blockers and DDL are filled for the primary before a switchover only.
+	Blockers []Blocker
+	DDL      []string // sentences about running schema changes and global locks
+	RTT      time.Duration
+	// Lag is the larger of the reported and the measured lag; negative when unknown.
+	Lag time.Duration
+}
+
+func (v serverView) ok() bool       { return v.Err == "" }
+func (v serverView) writable() bool { return v.ok() && v.Facts.Writable() }
+
+// closed reports whether both flags were seen set as far as the flavour has them; a half-set pair is not closed.
+func (v serverView) closed() bool { return v.ok() && v.Facts.ReadOnly }
+
+// linkFrom finds the replication link by which v receives from source.
+func (v serverView) linkFrom(source serverView) (topology.Link, bool) {
+	for _, l := range v.Facts.Links {
+		if l.SourceServerID != 0 && l.SourceServerID == source.Facts.ServerID {
+			return l, true
+		}
+	}
+	for _, l := range v.Facts.Links {
+		if l.SourceServerID == 0 && l.Source == source.Instance.Address {
+			return l, true
+		}
+	}
+	return topology.Link{}, false
+}
+
+// view is one inspection of all servers, in the order of the configuration.
+type view []serverView
+
+func (v view) find(name string) (serverView, bool) {
+	for _, s := range v {
+		if s.Instance.Name == name {
+			return s, true
+		}
+	}
+	return serverView{}, false
+}
+
+// names lists the servers for which keep is true.
+func (v view) names(keep func(serverView) bool) []string {
+	var out []string
+	for _, s := range v {
+		if keep(s) {
+			out = append(out, s.Instance.Name)
+		}
+	}
+	return out
+}
+
+// newestRow is the highest epoch row of all servers.
+func (v view) newestRow() epochRow {
+	var best epochRow
+	for _, s := range v {
+		if s.ok() && s.Row.Epoch > best.Epoch {
+			best = s.Row
+		}
+	}
+	return best
+}
+
+// unreachable says of each server that did not answer why, as sentences.
+func (v view) unreachable() []string {
+	var out []string
+	for _, s := range v {
+		if !s.ok() {
+			out = append(out, fmt.Sprintf("%s (%s) does not answer: %s.", s.Instance.Name, s.Instance.Address, s.Err))
+		}
+	}
+	return out
+}
+
+// contains reports whether everything in o's history is certainly in k's. Where histories have GTIDs that is exact.
+// With file and position it is read off the links: k follows o and has applied all of o's binary log, or o only
+// follows k and is not further than k's binary log.
+func contains(k, o serverView) bool {
+	switch gtid.Relate(k.Facts.Position, o.Facts.Position) {
+	case gtid.Equal, gtid.Ahead:
+		if k.Facts.Position.Kind() != gtid.KindFile {
+			return true
+		}
+	case gtid.Behind, gtid.Diverged:
+		if k.Facts.Position.Kind() != gtid.KindFile {
+			return false
+		}
+	case gtid.RelationUnknown:
+	}
+	if link, ok := k.linkFrom(o); ok {
+		return link.Applied.Known() && link.Applied.Equal(o.Binlog)
+	}
+	link, ok := o.linkFrom(k)
+	if !ok || !link.Applied.Known() || !k.Binlog.Known() {
+		return false
+	}
+	r := gtid.Relate(link.Applied, k.Binlog)
+	return r == gtid.Equal || r == gtid.Behind
+}
+
+// sight is what the monitor's last probe says about one server: enough to notice that something has changed, never
+// enough to act on.
+type sight struct {
+	Name     string
+	OK       bool
+	Why      string // class and error when it is not OK
+	Writable bool
+	HalfSet  bool // super_read_only without read_only: somebody's fence is pending
+}
+
+// signature condenses sights so that the same situation is inspected once and not with every probe.
+func signature(sights []sight) string {
+	var b strings.Builder
+	for _, s := range sights {
+		switch {
+		case !s.OK:
+			fmt.Fprintf(&b, "%s:down ", s.Name)
+		case s.HalfSet:
+			fmt.Fprintf(&b, "%s:half ", s.Name)
+		case s.Writable:
+			fmt.Fprintf(&b, "%s:rw ", s.Name)
+		default:
+			fmt.Fprintf(&b, "%s:ro ", s.Name)
+		}
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// sightsOf reads the sights off a snapshot.
+func sightsOf(snap *topology.Snapshot) []sight {
+	if snap == nil {
+		return nil
+	}
+	out := make([]sight, 0, len(snap.Servers))
+	for _, o := range snap.Servers {
+		s := sight{Name: o.Instance.Name, OK: answers(o.Class)}
+		if !s.OK {
+			s.Why = strings.TrimSpace(o.Class.String() + " " + o.Err)
+		} else {
+			s.Writable = o.Facts.Writable()
+			s.HalfSet = o.Facts.SuperReadOnly && !o.Facts.ReadOnly
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// answers reports whether a probe of this class has brought facts that are fresh. A stuck write probe does.
+func answers(c topology.Class) bool {
+	switch c {
+	case topology.ClassOK, topology.ClassWriteStuck:
+		return true
+	case topology.ClassUnknown, topology.ClassRefused, topology.ClassReset, topology.ClassTimeout, topology.ClassAuth,
+		topology.ClassTooMany, topology.ClassShutdown, topology.ClassError:
+		return false
+	default:
+		return false
+	}
+}
