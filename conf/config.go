@@ -1,0 +1,124 @@
+package conf
+
+import "time"
+
+// Config is the whole configuration of one process.
+type Config struct {
+	// Clusters are the groups of database servers this process serves. They share nothing but the process.
+	Clusters []Cluster `yaml:"clusters" required:"true"`
+	// Admin is the HTTP endpoint for the API, the metrics and the health checks.
+	Admin Admin `yaml:"admin"`
+	// Log says what is logged and how. Log lines go to standard error.
+	Log Log `yaml:"log"`
+	// StateDir is the directory that keeps the epoch, the primary and the journal across restarts. It must survive
+	// a restart of the machine or container. When it is not set, /var/lib/onewriter is taken if that directory
+	// exists and can be written to, else onewriter-state in the working directory.
+	StateDir string `yaml:"state_dir"`
+	// Shutdown says how the process ends on SIGTERM.
+	Shutdown Shutdown `yaml:"shutdown"`
+
+	// Warnings are findings that do not keep the configuration from being used.
+	Warnings []Problem `yaml:"-"`
+}
+
+// Cluster is one primary with its standbys. A cluster of one server is legal; it has no standby yet.
+type Cluster struct {
+	// Name is what the API, the metrics, the logs and the state file call the cluster. Letters, digits, dots,
+	// dashes and underscores, at most 64.
+	Name string `yaml:"name" required:"true"`
+	// Servers are the database servers. Of equally good standbys the first one becomes the primary.
+	Servers []Server `yaml:"servers" required:"true"`
+	// Listeners are the addresses clients connect to.
+	Listeners []Listener `yaml:"listeners" required:"true"`
+	// Control is the account onewriter itself uses on every server: probes, fencing, replication control and
+	// reading the password hashes clients are checked against.
+	Control Control `yaml:"control" required:"true"`
+	// Replication is the account standbys replicate with. It is needed only where a switchover must point servers
+	// at the new primary because they do not replicate from each other already.
+	Replication Replication `yaml:"replication"`
+	// Users are accounts whose password is written here, for those whose authentication plugin cannot be used from
+	// what the server tells (for example ed25519). All other accounts need no entry: their passwords are checked by
+	// the servers themselves.
+	Users []User `yaml:"users"`
+	// ServerTLS says how onewriter encrypts its connections to the servers.
+	ServerTLS ServerTLS `yaml:"server_tls"`
+	// Health says how the servers are probed.
+	Health Health `yaml:"health"`
+	// Failover says what may move the primary role, and bounds everything that waits while it moves.
+	Failover Failover `yaml:"failover"`
+	// Coordination says how several onewriter processes agree on who decides.
+	Coordination Coordination `yaml:"coordination"`
+}
+
+// Server is one database server of a cluster.
+type Server struct {
+	// Name is what the API, the metrics, the logs and the state file call the server. Letters, digits, dots, dashes
+	// and underscores, at most 64. Do not give the name of a server to another one later: the state file knows the
+	// primary by it.
+	Name string `yaml:"name" required:"true"`
+	// Address is the server's host:port as seen from this process.
+	Address string `yaml:"address" required:"true"`
+}
+
+// Control is the account onewriter uses for itself.
+type Control struct {
+	// User is the account's name. `onewriter setup --print` shows the grants it needs.
+	User string `yaml:"user" required:"true"`
+	// Password is the account's password.
+	Password Secret `yaml:"password"`
+	// PasswordFile is a file with the password; a newline at its end is ignored. Set this or `password`.
+	PasswordFile string `yaml:"password_file"`
+}
+
+// Replication is the account that replication links are made with.
+type Replication struct {
+	// User is the account's name; empty means that onewriter never creates a replication link.
+	User string `yaml:"user"`
+	// Password is the account's password.
+	Password Secret `yaml:"password"`
+	// PasswordFile is a file with the password; a newline at its end is ignored. Set this or `password`.
+	PasswordFile string `yaml:"password_file"`
+}
+
+// User is one account with its password.
+type User struct {
+	// Name is the account's user name, without a host part.
+	Name string `yaml:"name" required:"true"`
+	// Password is the account's password.
+	Password Secret `yaml:"password"`
+	// PasswordFile is a file with the password; a newline at its end is ignored. Set this or `password`.
+	PasswordFile string `yaml:"password_file"`
+}
+
+// Coordination says how deciders agree.
+type Coordination struct {
+	// Mode is `standalone`: this process is the only one that decides for its clusters, and remembers the epoch and
+	// the primary in its state directory. Never run two standalone processes for one cluster.
+	Mode string `yaml:"mode" default:"standalone" enum:"standalone"`
+}
+
+// Admin is the HTTP endpoint.
+type Admin struct {
+	// Address is the host:port to listen on. Without a token only loopback addresses are allowed. Empty switches
+	// the endpoint off.
+	Address string `yaml:"address" default:"127.0.0.1:8989"`
+	// Token is the secret that requests must carry as `Authorization: Bearer ...`. Health checks need none.
+	Token Secret `yaml:"token"`
+	// TokenFile is a file with the token; a newline at its end is ignored. Set this or `token`.
+	TokenFile string `yaml:"token_file"`
+}
+
+// Log says what is logged.
+type Log struct {
+	// Level is the least important level that is logged.
+	Level string `yaml:"level" default:"info" enum:"trace,debug,info,warn,error"`
+	// Format is `json` for machines (one object per line) or `console` for people.
+	Format string `yaml:"format" default:"json" enum:"json,console"`
+}
+
+// Shutdown says how the process ends.
+type Shutdown struct {
+	// Grace is how long open transactions may take to finish after SIGTERM before their sessions are closed. New
+	// clients are refused from the signal on.
+	Grace time.Duration `yaml:"grace" default:"10s" min:"0s" max:"1h"`
+}
