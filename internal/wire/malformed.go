@@ -12,7 +12,9 @@ func (e *MalformedError) Error() string { return "malformed " + e.Message + ": "
 // Unwrap makes every MalformedError match ErrMalformed.
 func (e *MalformedError) Unwrap() error { return ErrMalformed }
 
-func malformed(message, reason string) error { return &MalformedError{Message: message, Reason: reason} }
+func malformed(message, reason string) error {
+	return &MalformedError{Message: message, Reason: reason}
+}
 
 // cursor reads a message from its front. The first short read makes it fail; later reads give zero values, so that
 // a parser checks once at its end.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,11 +31,11 @@ func (e *SequenceError) Error() string {
 }
 
 // PacketConn reads and writes whole packets during login. It is made for the cold path: it never reads beyond the
-// packet asked for, so that afterwards the connection can be taken over (Conn) with nothing lost. It is for one
-// goroutine at a time, except that one may read while another writes on an exchange that the caller orders.
+// packet asked for, so that afterwards the connection can be taken over (Conn) with nothing lost. One goroutine may
+// read while another writes.
 type PacketConn struct {
 	conn  net.Conn
-	seq   byte
+	seq   atomic.Uint32 // its low byte
 	limit int
 	buf   []byte
 }
@@ -49,10 +50,10 @@ func (p *PacketConn) Conn() net.Conn { return p.conn }
 func (p *PacketConn) SetDeadline(t time.Time) error { return p.conn.SetDeadline(t) }
 
 // Sequence is the number that the next packet in either direction carries.
-func (p *PacketConn) Sequence() byte { return p.seq }
+func (p *PacketConn) Sequence() byte { return byte(p.seq.Load()) }
 
 // SetSequence sets the number of the next packet: 0 before a command, 1 after one that was read elsewhere.
-func (p *PacketConn) SetSequence(n byte) { p.seq = n }
+func (p *PacketConn) SetSequence(n byte) { p.seq.Store(uint32(n)) }
 
 // ReadPacket reads one packet and returns its payload, which is valid until the next call. Errors: *TooLargeError,
 // *SequenceError, or the connection's own (io.EOF when the peer closed before a packet).
@@ -65,10 +66,10 @@ func (p *PacketConn) ReadPacket() ([]byte, error) {
 	if size > p.limit {
 		return nil, &TooLargeError{Size: size, Limit: p.limit}
 	}
-	if head[3] != p.seq {
-		return nil, &SequenceError{Got: head[3], Want: p.seq}
+	if want := p.Sequence(); head[3] != want {
+		return nil, &SequenceError{Got: head[3], Want: want}
 	}
-	p.seq++
+	p.seq.Add(1)
 	if cap(p.buf) < size {
 		p.buf = make([]byte, size)
 	}
@@ -88,8 +89,8 @@ func (p *PacketConn) WritePacket(payload []byte) error {
 		return &TooLargeError{Size: len(payload), Limit: MaxPayload - 1}
 	}
 	n := len(payload)
-	packet := append(make([]byte, 0, HeaderSize+n), byte(n), byte(n>>8), byte(n>>16), p.seq)
-	p.seq++
+	packet := append(make([]byte, 0, HeaderSize+n), byte(n), byte(n>>8), byte(n>>16), p.Sequence())
+	p.seq.Add(1) // before the peer can answer
 	_, err := p.conn.Write(append(packet, payload...))
 	return err
 }

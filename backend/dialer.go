@@ -1,0 +1,191 @@
+package backend
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+const (
+	defaultTimeout = 10 * time.Second
+	spareLife      = 5 * time.Second // below MySQL's connect_timeout, 10 s
+	sparesPerAddr  = 16
+	tlsSessions    = 64
+)
+
+// Config is how to reach the servers.
+type Config struct {
+	TLS TLSMode
+	// CA verifies the servers' certificates; nil is the system's where a mode demands to verify.
+	CA *x509.CertPool
+	// Certificates are shown to servers that ask for one.
+	Certificates []tls.Certificate
+	// Timeout bounds each dial and each login beside the context's own deadline; default 10 s.
+	Timeout time.Duration
+	Logger  zerolog.Logger
+}
+
+// Dialer opens connections to servers. It is safe for concurrent use.
+type Dialer struct {
+	config   Config
+	sessions tls.ClientSessionCache
+
+	mu     sync.Mutex
+	spares map[string][]spare // guarded by mu; oldest first
+	closed bool               // guarded by mu
+}
+
+// spare is a greeted connection that nobody used.
+type spare struct {
+	greeted *Greeted
+	since   time.Time
+}
+
+// New makes a Dialer. It starts nothing.
+func New(c Config) *Dialer {
+	if c.Timeout <= 0 {
+		c.Timeout = defaultTimeout
+	}
+	return &Dialer{config: c, sessions: tls.NewLRUClientSessionCache(tlsSessions), spares: map[string][]spare{}}
+}
+
+// Greet connects to the server at addr (host:port) and reads its greeting, or takes a connection that was given back
+// less than 5 seconds ago. A server that refuses gives a *wire.ServerError (1040, 1129...), anything else is an error
+// of the network.
+func (d *Dialer) Greet(ctx context.Context, addr string) (*Greeted, error) {
+	if g := d.takeSpare(addr); g != nil {
+		return g, nil
+	}
+	return d.dial(ctx, addr)
+}
+
+func (d *Dialer) dial(ctx context.Context, addr string) (*Greeted, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout)
+	defer cancel()
+	var nd net.Dialer
+	conn, err := nd.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", addr, err)
+	}
+	pc := wire.NewPacketConn(conn)
+	var greeting wire.Greeting
+	err = bounded(ctx, pc, func() error {
+		payload, err := pc.ReadPacket()
+		if err != nil {
+			return err
+		}
+		greeting, err = wire.ParseGreeting(payload)
+		return err
+	})
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("greeting of %s: %w", addr, err)
+	}
+	return &Greeted{Greeting: greeting, Addr: addr, dialer: d, pc: pc, since: time.Now()}, nil
+}
+
+// takeSpare gives a connection that was given back and still lives, else nil.
+func (d *Dialer) takeSpare(addr string) *Greeted {
+	for {
+		d.mu.Lock()
+		stale := d.expire(time.Now())
+		var g *Greeted
+		if list := d.spares[addr]; len(list) > 0 {
+			g = list[len(list)-1].greeted
+			d.spares[addr] = list[:len(list)-1]
+		}
+		d.mu.Unlock()
+		closeAll(stale)
+		if g == nil || alive(g.pc.Conn()) {
+			return g
+		}
+		_ = g.pc.Conn().Close()
+	}
+}
+
+// Run closes connections that were given back and found no use, until ctx is done; then it closes the rest.
+func (d *Dialer) Run(ctx context.Context) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			d.Close()
+			return nil
+		case now := <-ticker.C:
+			d.mu.Lock()
+			stale := d.expire(now)
+			d.mu.Unlock()
+			closeAll(stale)
+		}
+	}
+}
+
+// Close closes the unused connections; later ones are closed when they are given back.
+func (d *Dialer) Close() {
+	d.mu.Lock()
+	d.closed = true
+	stale := d.expire(time.Now().Add(2 * spareLife))
+	d.mu.Unlock()
+	closeAll(stale)
+}
+
+// expire takes out what is too old. The caller holds mu and closes the result after it.
+func (d *Dialer) expire(now time.Time) []*Greeted {
+	var stale []*Greeted
+	for addr, list := range d.spares {
+		for len(list) > 0 && now.Sub(list[0].since) > spareLife {
+			stale = append(stale, list[0].greeted)
+			list = list[1:]
+		}
+		if len(list) == 0 {
+			delete(d.spares, addr)
+		} else {
+			d.spares[addr] = list
+		}
+	}
+	return stale
+}
+
+// keep takes a connection back; false means that it must be closed.
+func (d *Dialer) keep(g *Greeted) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed || len(d.spares[g.Addr]) >= sparesPerAddr {
+		return false
+	}
+	d.spares[g.Addr] = append(d.spares[g.Addr], spare{greeted: g, since: g.since})
+	return true
+}
+
+func closeAll(list []*Greeted) {
+	for _, g := range list {
+		_ = g.pc.Conn().Close()
+	}
+}
+
+// bounded runs fn with the deadline of ctx on pc, and interrupts it when ctx ends.
+func bounded(ctx context.Context, pc *wire.PacketConn, fn func() error) error {
+	deadline, _ := ctx.Deadline()
+	if err := pc.SetDeadline(deadline); err != nil {
+		return err
+	}
+	conn := pc.Conn()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	err := fn()
+	if !stop() && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return pc.SetDeadline(time.Time{})
+}

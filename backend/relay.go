@@ -1,0 +1,71 @@
+package backend
+
+import (
+	"context"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// relay lets client and server authenticate each other's way until the server decides; its OK or ERR is not sent to
+// the client. Afterwards the client's read deadline is that of ctx.
+func relay(ctx context.Context, client, server *wire.PacketConn) ([]byte, error) {
+	clientGone := make(chan error, 1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		clientGone <- copyUp(client, server)
+		_ = server.Conn().SetReadDeadline(time.Unix(1, 0)) // wakes the loop below
+	}()
+	ok, decided, err := copyDown(client, server)
+	var cause error
+	if !decided {
+		select {
+		case cause = <-clientGone:
+		default:
+		}
+	}
+	// The client has nothing to say now: waking its reader loses no byte.
+	_ = client.Conn().SetReadDeadline(time.Unix(1, 0))
+	<-done
+	deadline, _ := ctx.Deadline()
+	if e := client.Conn().SetReadDeadline(deadline); e != nil && err == nil {
+		return nil, e
+	}
+	if cause != nil && ctx.Err() == nil {
+		return nil, cause
+	}
+	return ok, err
+}
+
+// copyUp forwards the client's packets until its connection fails or is woken.
+func copyUp(client, server *wire.PacketConn) error {
+	for range maxRounds {
+		payload, err := client.ReadPacket()
+		if err != nil {
+			return err
+		}
+		if err := server.WritePacket(payload); err != nil {
+			return err
+		}
+	}
+	return &wire.MalformedError{Message: "login", Reason: "the client does not come to an end"}
+}
+
+// copyDown forwards the server's packets until it decides.
+func copyDown(client, server *wire.PacketConn) (ok []byte, decided bool, err error) {
+	for range maxRounds {
+		payload, err := server.ReadPacket()
+		if err != nil {
+			return nil, false, err
+		}
+		ok, done, err := verdict(payload)
+		if done {
+			return ok, true, err
+		}
+		if err := client.WritePacket(payload); err != nil {
+			return nil, false, err
+		}
+	}
+	return nil, false, &wire.MalformedError{Message: "login", Reason: "the server does not come to an end"}
+}

@@ -1,0 +1,156 @@
+package auth
+
+import (
+	"context"
+	"errors"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// BackendLogin logs in to the server as the client's user with a secret, and gives the payload of the server's OK.
+// A refusal is a *wire.ServerError. With a secret of KindNone it must relay the exchange between the server and the
+// client (backend.LoginParams.Client). It is called again with another secret after a refusal.
+type BackendLogin func(ctx context.Context, secret Secret) (ok []byte, err error)
+
+// Request is one login of a client.
+type Request struct {
+	Client *wire.PacketConn
+	User   string
+	// Auth and Plugin are the client's first answer, to Salt. For COM_CHANGE_USER leave Auth nil and set Switch.
+	Auth   []byte
+	Plugin string
+	Salt   [wire.SaltLen]byte
+	// CanSwitch tells that the client has wire.ClientPluginAuth; one without speaks mysql_native_password only.
+	CanSwitch bool
+	// Switch makes the exchange start with a switch request whatever the client sent.
+	Switch bool
+	// DefaultPlugin is the plugin that the greeting named: what an unknown user is asked with.
+	DefaultPlugin string
+	// Source is the client's address without port; failures are limited by it.
+	Source string
+	// Backend judges.
+	Backend BackendLogin
+}
+
+// Result is a login that the server accepted.
+type Result struct {
+	Secret Secret
+	OK     []byte // payload of the server's OK packet, still to be sent to the client
+}
+
+// exchange is one login under way. It belongs to one goroutine.
+type exchange struct {
+	*Authenticator
+	Request
+
+	salt   []byte // of the last thing the client was asked
+	reply  []byte // the client's answer to it
+	plugin string // the plugin that reply is for
+}
+
+// Login runs the exchange with the client and logs in to the server. The packets in between are sent here; the final
+// OK or ERR is left to the caller. Errors: a *wire.ServerError to be forwarded (its Raw); otherwise the client's
+// connection failed, or it broke the protocol (*wire.MalformedError...), or what Backend returned.
+func (a *Authenticator) Login(ctx context.Context, r Request) (Result, error) {
+	if err := a.limiter.wait(ctx, r.Source); err != nil {
+		return Result{}, err
+	}
+	x := &exchange{Authenticator: a, Request: r, salt: r.Salt[:], reply: r.Auth, plugin: r.Plugin}
+	if x.plugin == "" {
+		x.plugin = PluginNative
+	}
+	result, err := x.run(ctx)
+	if isDenied(err) {
+		a.limiter.failed(r.Source)
+	}
+	return result, err
+}
+
+func (x *exchange) run(ctx context.Context) (Result, error) {
+	if password, ok := x.explicit[x.User]; ok {
+		return x.explicitUser(ctx, password)
+	}
+	account, known := x.users.Lookup(x.User)
+	if !known && x.users.Readable() {
+		// It may have been created since the last look.
+		x.users.refresh(ctx)
+		account, known = x.users.Lookup(x.User)
+	}
+	plugin := x.choose(account, known)
+	switch plugin {
+	case PluginNative:
+		if !x.users.Readable() {
+			return x.finish(ctx, Secret{})
+		}
+		return x.native(ctx)
+	case PluginSHA2:
+		return x.sha2(ctx)
+	case PluginSHA256:
+		return x.sha256(ctx)
+	case PluginClear:
+		return x.clear(ctx)
+	default:
+		return x.finish(ctx, Secret{})
+	}
+}
+
+// choose gives the client plugin to ask with; "" means relay.
+func (x *exchange) choose(account Account, known bool) string {
+	if !x.CanSwitch {
+		return PluginNative
+	}
+	if !known {
+		if !x.users.Readable() || x.DefaultPlugin == "" {
+			return x.plugin
+		}
+		return x.DefaultPlugin
+	}
+	if account.uses(x.plugin) {
+		return x.plugin
+	}
+	return account.plugin()
+}
+
+// finish logs in with the secret.
+func (x *exchange) finish(ctx context.Context, s Secret) (Result, error) {
+	ok, err := x.Backend(ctx, s)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Secret: s, OK: ok}, nil
+}
+
+// refuse logs in with a secret that can't be right, so that the server counts the failure and words the refusal.
+// NO is what servers write when the client sent no password.
+func (x *exchange) refuse(ctx context.Context) (Result, error) {
+	result, err := x.finish(ctx, wrongSecret())
+	if unsupported := (*UnsupportedPluginError)(nil); errors.As(err, &unsupported) {
+		return Result{}, x.denied(true)
+	}
+	return result, err
+}
+
+// ask makes sure that reply is the client's answer to plugin: it switches when the client answered for another one.
+func (x *exchange) ask(plugin string) error {
+	if x.plugin == plugin && !x.Switch {
+		return nil
+	}
+	salt := NewSalt()
+	data := append(salt[:], 0)
+	if plugin == PluginClear {
+		data = nil
+	}
+	x.salt, x.plugin, x.Switch = salt[:], plugin, false
+	request := wire.AuthSwitch{Plugin: plugin, Data: data}
+	if err := x.Client.WritePacket(request.AppendTo(nil)); err != nil {
+		return err
+	}
+	reply, err := x.Client.ReadPacket()
+	x.reply = append([]byte(nil), reply...)
+	return err
+}
+
+// empty reports whether the client answered with no password.
+func (x *exchange) empty() bool {
+	return len(x.reply) == 0 || len(x.reply) == 1 && x.reply[0] == 0
+}

@@ -1,0 +1,143 @@
+package auth
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	_ "crypto/sha1" // OAEP with SHA-1 is what the protocol demands
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"time"
+)
+
+const (
+	rsaBits = 2048
+
+	// Clients without TLS ask for the RSA key with one byte, each plugin with its own.
+	keyRequestSHA2   = 0x02
+	keyRequestSHA256 = 0x01
+
+	certificateLife = 10 * 365 * 24 * time.Hour
+)
+
+// KeyFiles names PEM files. Empty names mean: make one at start, as mysqld does.
+type KeyFiles struct {
+	Certificate string // TLS certificate, with its chain
+	Key         string // private key of the certificate
+	RSA         string // private RSA key (PKCS #1 or #8) for passwords of clients without TLS
+}
+
+// Keys are what the proxy shows of itself to clients. They are immutable.
+type Keys struct {
+	rsa         *rsa.PrivateKey
+	publicPEM   []byte
+	certificate tls.Certificate
+}
+
+// LoadKeys reads the files, and makes a self-signed certificate and an RSA key where none is named.
+func LoadKeys(files KeyFiles) (*Keys, error) {
+	k := &Keys{}
+	var err error
+	if files.RSA == "" {
+		k.rsa, err = rsa.GenerateKey(rand.Reader, rsaBits)
+	} else {
+		k.rsa, err = readRSA(files.RSA)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("RSA key: %w", err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&k.rsa.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("RSA key: %w", err)
+	}
+	k.publicPEM = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	if files.Certificate == "" && files.Key == "" {
+		k.certificate, err = selfSigned(time.Now())
+	} else {
+		k.certificate, err = tls.LoadX509KeyPair(files.Certificate, files.Key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("TLS certificate: %w", err)
+	}
+	return k, nil
+}
+
+// ServerTLS gives the configuration for clients that ask for TLS: 1.2 or newer.
+func (k *Keys) ServerTLS() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{k.certificate}, MinVersion: tls.VersionTLS12}
+}
+
+// PublicPEM is the public RSA key as clients get it. The caller must not change it.
+func (k *Keys) PublicPEM() []byte { return k.publicPEM }
+
+// decrypt opens a password that a client encrypted with our RSA key and masked with salt. The result has no
+// terminator; the caller zeroes it.
+func (k *Keys) decrypt(encrypted, salt []byte) ([]byte, error) {
+	plain, err := k.rsa.Decrypt(rand.Reader, encrypted, &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA1})
+	if err != nil {
+		return nil, err
+	}
+	xorSalt(plain, salt)
+	if len(plain) == 0 || plain[len(plain)-1] != 0 {
+		clear(plain)
+		return nil, errors.New("password without terminator")
+	}
+	return plain[:len(plain)-1], nil
+}
+
+func readRSA(name string) (*rsa.PrivateKey, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("%s: no PEM", name)
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	private, ok := key.(*rsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s: no RSA key", name)
+	}
+	return private, nil
+}
+
+// selfSigned makes a certificate that clients which do not verify accept, the default of most MySQL clients.
+func selfSigned(now time.Time) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               pkix.Name{CommonName: "Onewriter self-signed"},
+		NotBefore:             now.Add(-time.Hour),
+		NotAfter:              now.Add(certificateLife),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}

@@ -1,0 +1,242 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha1"
+	"database/sql"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	userTablePeriod  = 10 * time.Second
+	userTableTimeout = 3 * time.Second
+	userTableSpacing = time.Second // between two looks that logins ask for
+)
+
+// UserTableConfig is what a UserTable needs.
+type UserTableConfig struct {
+	// DB gives the control account's connection pool at the server to read from, the primary as a rule; nil (the
+	// function or its result) when there is none at the moment.
+	DB     func() *sql.DB
+	Logger zerolog.Logger
+}
+
+// UserTable is a copy of the accounts of the servers: for each name the plugins, and the hashes of
+// mysql_native_password. Readers never wait: they see the last copy.
+type UserTable struct {
+	config  UserTableConfig
+	changed atomic.Pointer[func(user string)]
+
+	accounts atomic.Pointer[map[string]Account] // nil until the first copy; the map is never changed
+	barred   atomic.Bool                        // the control account may not read the tables
+
+	turn   chan struct{} // holds one token: whoever has it may look; guards looked
+	looked time.Time     // when the last look began
+}
+
+// Account is what is known of all accounts of one name, whatever their hosts. It is immutable.
+type Account struct {
+	plugins []string          // client plugins, in the table's order; "" is one that only the client can do
+	native  [][sha1.Size]byte // SHA1(SHA1(password)) of each row
+	print   [sha1.Size]byte   // changes whenever a row does
+}
+
+// NewUserTable makes an empty table. It starts nothing.
+func NewUserTable(c UserTableConfig) *UserTable {
+	t := &UserTable{config: c, turn: make(chan struct{}, 1)}
+	t.turn <- struct{}{}
+	return t
+}
+
+// Run looks at the servers' tables at once and then every 10 seconds, until ctx is done.
+func (t *UserTable) Run(ctx context.Context) error {
+	ticker := time.NewTicker(userTablePeriod)
+	defer ticker.Stop()
+	failing := false
+	for {
+		err := t.look(ctx, 0)
+		if err != nil && !failing && ctx.Err() == nil {
+			t.config.Logger.Warn().Err(err).Msg("account table is not readable")
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Readable reports whether there is a copy.
+func (t *UserTable) Readable() bool { return t.accounts.Load() != nil }
+
+// Barred reports whether the control account lacks the right to read the tables: then mysql_native_password is relayed
+// and such sessions can't move. doctor tells.
+func (t *UserTable) Barred() bool { return t.barred.Load() }
+
+// Lookup gives what is known of a name, the anonymous accounts included, which match every name.
+func (t *UserTable) Lookup(user string) (Account, bool) {
+	accounts := t.accounts.Load()
+	if accounts == nil {
+		return Account{}, false
+	}
+	named, known := (*accounts)[user]
+	anonymous, any := (*accounts)[""]
+	if !any || user == "" {
+		return named, known
+	}
+	return Account{
+		plugins: slices.Concat(named.plugins, anonymous.plugins),
+		native:  slices.Concat(named.native, anonymous.native),
+	}, true
+}
+
+// Refresh looks at the servers' tables now, at most once a second: callers in between share a look that begins after
+// they asked.
+func (t *UserTable) Refresh(ctx context.Context) error { return t.look(ctx, userTableSpacing) }
+
+// refresh is Refresh for a login: it is skipped where it can't help, and an error means to go on with what is known.
+func (t *UserTable) refresh(ctx context.Context) {
+	if t.config.DB == nil || t.barred.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, userTableTimeout)
+	defer cancel()
+	if err := t.Refresh(ctx); err != nil {
+		t.config.Logger.Debug().Err(err).Msg("account table refresh failed")
+	}
+}
+
+func (t *UserTable) onChange(fn func(user string)) { t.changed.Store(&fn) }
+
+// look reads the tables, unless somebody has begun to since the call.
+func (t *UserTable) look(ctx context.Context, spacing time.Duration) error {
+	asked := time.Now()
+	select {
+	case <-t.turn:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { t.turn <- struct{}{} }()
+	if t.looked.After(asked) {
+		return nil
+	}
+	if !t.looked.IsZero() {
+		if err := sleep(ctx, spacing-time.Since(t.looked)); err != nil {
+			return err
+		}
+	}
+	t.looked = time.Now()
+	return t.load(ctx)
+}
+
+func (t *UserTable) load(ctx context.Context) error {
+	if t.config.DB == nil {
+		return errNoServer
+	}
+	db := t.config.DB()
+	if db == nil {
+		return errNoServer
+	}
+	ctx, cancel := context.WithTimeout(ctx, userTableTimeout)
+	defer cancel()
+	rows, err := readAccounts(ctx, db)
+	t.barred.Store(isBarred(err))
+	if err != nil {
+		return err
+	}
+	t.publish(group(rows))
+	return nil
+}
+
+// publish swaps the copy, and tells which names changed.
+func (t *UserTable) publish(accounts map[string]Account) {
+	old := t.accounts.Swap(&accounts)
+	tell := t.changed.Load()
+	if old == nil || tell == nil {
+		return
+	}
+	for user, was := range *old {
+		if now, still := accounts[user]; !still || now.print != was.print {
+			(*tell)(user)
+		}
+	}
+}
+
+// accountRow is one account as a server stores it.
+type accountRow struct {
+	User, Host string
+	Logins     []login
+	// Relay: more than one factor, which only the client has.
+	Relay bool
+}
+
+// login is one way to log in to an account.
+type login struct{ Plugin, Hash string }
+
+func group(rows []accountRow) map[string]Account {
+	accounts := make(map[string]Account, len(rows))
+	for _, row := range rows {
+		a := accounts[row.User]
+		a.print = sha1Sum(a.print[:], []byte(row.Host))
+		for _, l := range row.Logins {
+			a.print = sha1Sum(a.print[:], []byte(l.Plugin), []byte{0}, []byte(l.Hash))
+			plugin := clientPlugin(l.Plugin)
+			if row.Relay {
+				plugin = ""
+			}
+			if !slices.Contains(a.plugins, plugin) {
+				a.plugins = append(a.plugins, plugin)
+			}
+			if hash, ok := parseNativeHash(l.Hash); ok && plugin == PluginNative {
+				a.native = append(a.native, hash)
+			}
+		}
+		accounts[row.User] = a
+	}
+	return accounts
+}
+
+// clientPlugin gives the client's plugin for a server's one; "" where the exchange must be relayed.
+func clientPlugin(server string) string {
+	switch server {
+	case "", PluginNative:
+		return PluginNative
+	case PluginSHA2, PluginSHA256:
+		return server
+	case "authentication_ldap_simple", "authentication_pam":
+		return PluginClear
+	default:
+		return ""
+	}
+}
+
+// parseNativeHash decodes the '*' and 40 hex digits of PASSWORD().
+func parseNativeHash(text string) (hash [sha1.Size]byte, ok bool) {
+	digits, star := strings.CutPrefix(text, "*")
+	if !star || len(digits) != 2*sha1.Size {
+		return hash, false
+	}
+	_, err := hex.Decode(hash[:], []byte(digits))
+	return hash, err == nil
+}
+
+// uses reports whether one of the accounts takes the client plugin.
+func (a Account) uses(plugin string) bool { return plugin != "" && slices.Contains(a.plugins, plugin) }
+
+// plugin gives the client plugin to ask with when the client answered with none of the accounts': the first that the
+// proxy can do itself, else "".
+func (a Account) plugin() string {
+	for _, p := range a.plugins {
+		if p != "" {
+			return p
+		}
+	}
+	return ""
+}
