@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/pem"
+	"errors"
 
 	"github.com/onewriter/onewriter/internal/auth"
 	"github.com/onewriter/onewriter/internal/wire"
@@ -29,6 +30,8 @@ type conversation struct {
 
 	plugin string // the one that the server asked with last
 	salt   []byte
+
+	unanswered *auth.UnsupportedPluginError // a question that got noise for an answer
 }
 
 // ask notes what the server asks with.
@@ -54,14 +57,33 @@ func (c *conversation) run(ctx context.Context) ([]byte, error) {
 			return nil, err
 		}
 		ok, done, err := verdict(payload)
-		if done || err != nil {
-			return ok, err
+		if done {
+			return ok, c.explain(err)
 		}
 		if err := c.answer(payload); err != nil {
-			return nil, err
+			if !errors.As(err, &c.unanswered) {
+				return nil, err
+			}
+			if err := c.server.WritePacket(noise[:]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return nil, &wire.MalformedError{Message: "login", Reason: "the server does not come to an end"}
+}
+
+// noise answers what the secret can't: MariaDB then goes on to the account's next plugin, and every server ends with
+// its own words for a wrong password. An empty answer would make these "using password: NO".
+var noise = [wire.SaltLen]byte{}
+
+// explain adds to a refusal that it came because the secret could not answer.
+func (c *conversation) explain(refusal error) error {
+	if refusal == nil || c.unanswered == nil {
+		return refusal
+	}
+	e := *c.unanswered
+	e.Refusal = refusal
+	return &e
 }
 
 // verdict recognises the packets that end a login. ok is a copy.

@@ -14,12 +14,17 @@ import (
 type UnsupportedPluginError struct {
 	Plugin string
 	Reason string
+	// Refusal is what the server said in the end, nil if it did not get to it.
+	Refusal error
 }
 
 // Error names the plugin and the reason.
 func (e *UnsupportedPluginError) Error() string {
 	return fmt.Sprintf("can't log in with plugin %q: %s", e.Plugin, e.Reason)
 }
+
+// Unwrap gives the server's refusal.
+func (e *UnsupportedPluginError) Unwrap() error { return e.Refusal }
 
 // Answer gives the first reply to a server that asks with plugin and salt. secure tells whether the connection to the
 // server is TLS. An empty password answers with an empty reply. The error is an *UnsupportedPluginError, or that the

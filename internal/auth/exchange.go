@@ -46,6 +46,7 @@ type exchange struct {
 	salt   []byte // of the last thing the client was asked
 	reply  []byte // the client's answer to it
 	plugin string // the plugin that reply is for
+	spoken bool   // something was sent to the client: its exchange can't be handed to the server any more
 }
 
 // Login runs the exchange with the client and logs in to the server. The packets in between are sent here; the final
@@ -71,7 +72,7 @@ func (x *exchange) run(ctx context.Context) (Result, error) {
 		return x.explicitUser(ctx, password)
 	}
 	account, known := x.users.Lookup(x.User)
-	if !known && x.users.Readable() {
+	if !known {
 		// It may have been created since the last look.
 		x.users.refresh(ctx)
 		account, known = x.users.Lookup(x.User)
@@ -111,23 +112,34 @@ func (x *exchange) choose(account Account, known bool) string {
 	return account.plugin()
 }
 
-// finish logs in with the secret.
+// finish logs in with the secret. If the server wants something that the secret can't give, the client is let speak
+// for itself, as long as it has not spoken with us.
 func (x *exchange) finish(ctx context.Context, s Secret) (Result, error) {
 	ok, err := x.Backend(ctx, s)
+	if unsupported := (*UnsupportedPluginError)(nil); errors.As(err, &unsupported) {
+		if x.spoken || !x.CanSwitch || !s.CanMove() {
+			return Result{}, x.refusal(unsupported)
+		}
+		x.spoken, s = true, Secret{}
+		ok, err = x.Backend(ctx, s)
+	}
 	if err != nil {
 		return Result{}, err
 	}
 	return Result{Secret: s, OK: ok}, nil
 }
 
-// refuse logs in with a secret that can't be right, so that the server counts the failure and words the refusal.
-// NO is what servers write when the client sent no password.
-func (x *exchange) refuse(ctx context.Context) (Result, error) {
-	result, err := x.finish(ctx, wrongSecret())
-	if unsupported := (*UnsupportedPluginError)(nil); errors.As(err, &unsupported) {
-		return Result{}, x.denied(true)
+// refusal is what the client is told of a plugin that can't be served: the server's words if it has some.
+func (x *exchange) refusal(e *UnsupportedPluginError) error {
+	if refused := (*wire.ServerError)(nil); errors.As(e.Refusal, &refused) {
+		return refused
 	}
-	return result, err
+	return x.denied(true)
+}
+
+// refuse logs in with a secret that can't be right, so that the server counts the failure and words the refusal.
+func (x *exchange) refuse(ctx context.Context) (Result, error) {
+	return x.finish(ctx, wrongSecret())
 }
 
 // ask makes sure that reply is the client's answer to plugin: it switches when the client answered for another one.
@@ -140,7 +152,7 @@ func (x *exchange) ask(plugin string) error {
 	if plugin == PluginClear {
 		data = nil
 	}
-	x.salt, x.plugin, x.Switch = salt[:], plugin, false
+	x.salt, x.plugin, x.Switch, x.spoken = salt[:], plugin, false, true
 	request := wire.AuthSwitch{Plugin: plugin, Data: data}
 	if err := x.Client.WritePacket(request.AppendTo(nil)); err != nil {
 		return err

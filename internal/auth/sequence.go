@@ -99,6 +99,7 @@ func (x *exchange) sha2(ctx context.Context) (Result, error) {
 		}
 		x.cache.forget(x.User, secret)
 	}
+	x.spoken = true
 	if err := x.Client.WritePacket([]byte{wire.HeaderAuthMoreData, sha2FullAuth}); err != nil {
 		return Result{}, err
 	}
