@@ -68,6 +68,7 @@ type Link struct {
 	IOError        string
 	SQLErrno       int
 	SQLError       string
+	ApplierState   string // the applier's state in the server's words, e.g. that it has read all relay log
 	UsesGTID       bool
 	// LagKnown is false when the server prints NULL (a thread is down). Lag is Seconds_Behind_Source: a hint,
 	// never a gate, because it is 0 while the source hangs.
@@ -77,6 +78,10 @@ type Link struct {
 	// terms: GTID where the link uses it, else file/position of the source's binary log.
 	Received gtid.Position
 	Applied  gtid.Position
+	// ReceivedFile and AppliedFile are the same as places in the source's binary log, whether the link uses GTID or
+	// not (Master_Log_File and Read_Master_Log_Pos, Relay_Master_Log_File and Exec_Master_Log_Pos).
+	ReceivedFile gtid.Position
+	AppliedFile  gtid.Position
 	// Heartbeats counts replication heartbeats received; it freezes at once when the source hangs.
 	Heartbeats uint64
 	// Delay is the configured replication delay (SOURCE_DELAY); such a replica is no candidate.
@@ -97,7 +102,17 @@ type Facts struct {
 	// Position is everything this server has in its binary log or applied: gtid_binlog_state/gtid_executed, or
 	// the file and position of its own binary log where GTID is off.
 	Position gtid.Position
-	Links    []Link
+	// GTID reports that Position is made of GTIDs: always on MariaDB, with gtid_mode ON on MySQL. GTIDStrict that
+	// the server refuses what would make them useless (gtid_strict_mode; always with GTID on MySQL).
+	GTID       bool
+	GTIDStrict bool
+	// BinaryLog and LogsUpdates are log_bin and log_slave_updates. Without the latter a standby's Position does
+	// not tell which server wrote what.
+	BinaryLog   bool
+	LogsUpdates bool
+	// Clock is the server's own clock when it answered, in UTC; zero when it could not be read.
+	Clock time.Time
+	Links []Link
 }
 
 // Writable reports whether ordinary accounts can write on the server.

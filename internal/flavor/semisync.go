@@ -1,0 +1,102 @@
+package flavor
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// SemiSync is the state of semi-synchronous replication on one server.
+type SemiSync struct {
+	Available bool // the server has it (built in or plugin installed)
+	Source    bool // the source side is switched on
+	Replica   bool // the replica side is switched on
+	Active    bool // the source side really waits for acknowledgements now; off after a timeout
+	Clients   int  // replicas that acknowledge
+	// Timeout is how long a commit waits before the server goes on without acknowledgement.
+	Timeout time.Duration
+	// AfterSync: commits become visible only after the acknowledgement (wait point AFTER_SYNC).
+	AfterSync bool
+}
+
+const semiSyncLike = "Variable_name LIKE 'rpl_semi_sync_%'"
+
+// SemiSync implements Replicator.
+func (common) SemiSync(ctx context.Context, q Querier) (SemiSync, error) {
+	vars, err := semiSyncVariables(ctx, q)
+	if err != nil {
+		return SemiSync{}, fmt.Errorf("read the semi-sync variables: %w", err)
+	}
+	s := SemiSync{
+		Available: len(vars) > 0,
+		Source:    truth(vars["master_enabled"]), Replica: truth(vars["slave_enabled"]),
+		AfterSync: vars["master_wait_point"] == "AFTER_SYNC",
+	}
+	if ms, err := strconv.ParseInt(vars["master_timeout"], 10, 64); err == nil {
+		s.Timeout = time.Duration(min(ms, int64(1<<63-1)/int64(time.Millisecond))) * time.Millisecond
+	}
+	if !s.Source {
+		return s, nil
+	}
+	status, err := records(ctx, q, "SHOW GLOBAL STATUS WHERE "+semiSyncLike)
+	if err != nil {
+		return SemiSync{}, fmt.Errorf("read the semi-sync status: %w", err)
+	}
+	for _, r := range status {
+		switch semiSyncKey(r.str("variable_name")) {
+		case "master_status":
+			s.Active = r.bool("value")
+		case "master_clients":
+			s.Clients = int(r.uint("value"))
+		}
+	}
+	return s, nil
+}
+
+// semiSyncKey gives master_enabled for rpl_semi_sync_source_enabled and Rpl_semi_sync_master_enabled.
+func semiSyncKey(name string) string {
+	return strings.TrimPrefix(columnKey(name), "rpl_semi_sync_")
+}
+
+// semiSyncVariables gives the variables by semiSyncKey; none when the server has no semi-sync.
+func semiSyncVariables(ctx context.Context, q Querier) (map[string]string, error) {
+	vars, err := variables(ctx, q, semiSyncLike)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]string, len(vars))
+	for name, value := range vars {
+		out[semiSyncKey(name)] = value
+	}
+	return out, nil
+}
+
+// SetSemiSyncSource implements Replicator.
+func (common) SetSemiSyncSource(ctx context.Context, q Querier, on bool) error {
+	return setSemiSync(ctx, q, "master_enabled", on)
+}
+
+// SetSemiSyncReplica implements Replicator.
+func (common) SetSemiSyncReplica(ctx context.Context, q Querier, on bool) error {
+	return setSemiSync(ctx, q, "slave_enabled", on)
+}
+
+// setSemiSync sets the variable under the name this server has for it: MySQL 8.0.26 and newer have plugins with the
+// old and with the new names, and either can be installed.
+func setSemiSync(ctx context.Context, q Querier, key string, on bool) error {
+	vars, err := variables(ctx, q, "Variable_name LIKE 'rpl_semi_sync_%_enabled'")
+	if err != nil {
+		return fmt.Errorf("read the semi-sync variables: %w", err)
+	}
+	for name := range vars {
+		if semiSyncKey(name) == key {
+			return exec(ctx, q, fmt.Sprintf("SET GLOBAL %s = %t", name, on))
+		}
+	}
+	if on {
+		return ErrNoSemiSync
+	}
+	return nil
+}
