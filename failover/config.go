@@ -48,6 +48,7 @@ type Config struct {
 type Replication struct {
 	User     string
 	Password string
+	TLS      bool // ask the source for an encrypted connection
 }
 
 // Limits bounds everything that a switchover waits for.

@@ -147,7 +147,8 @@ type (
 		Step stepName
 		Kind planKind
 		Op   operation
-		// Save is the state to store (mark, save, unmark); Publish is the value to publish.
+		// Save is the state to store (mark, save, unmark); Publish is the value to publish, and in resume the one
+		// that is published.
 		Save    coord.State
 		Publish topology.Primary
 	}
@@ -229,6 +230,8 @@ func (s state) run() action {
 		a.Save = coord.State{Cluster: s.cluster, Epoch: p.op.Epoch, Primary: p.op.To}
 	case stepPublish:
 		a.Publish = topology.Primary{Instance: p.op.To, Epoch: p.op.Epoch}
+	case stepResume:
+		a.Publish = s.primary
 	default:
 	}
 	return a

@@ -223,7 +223,7 @@ func parseServer(s *serverView, fields []string) (err error) {
 			link.Source = value
 		case "applied":
 			link.UsesGTID = false
-			link.Applied, err = gtid.ParseFile(value)
+			link.AppliedFile, err = gtid.ParseFile(value)
 		case "io":
 			link.IO, link.IOErrno, link.IOError = topology.ThreadNo, 2003, "error connecting to source"
 		case "sql":

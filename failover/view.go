@@ -118,13 +118,13 @@ func contains(k, o serverView) bool {
 	case gtid.RelationUnknown:
 	}
 	if link, ok := k.linkFrom(o); ok {
-		return link.Applied.Known() && link.Applied.Equal(o.Binlog)
+		return link.AppliedFile.Known() && link.AppliedFile.Equal(o.Binlog)
 	}
 	link, ok := o.linkFrom(k)
-	if !ok || !link.Applied.Known() || !k.Binlog.Known() {
+	if !ok || !link.AppliedFile.Known() || !k.Binlog.Known() {
 		return false
 	}
-	r := gtid.Relate(link.Applied, k.Binlog)
+	r := gtid.Relate(link.AppliedFile, k.Binlog)
 	return r == gtid.Equal || r == gtid.Behind
 }
 

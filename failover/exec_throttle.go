@@ -1,0 +1,157 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/gtid"
+)
+
+// Throttling delays each new transaction by something between these two.
+const (
+	throttleMin   = 10 * time.Millisecond
+	throttleMax   = 100 * time.Millisecond
+	throttleEvery = 50 * time.Millisecond // interval of the measurements
+	smallGapBytes = 64 << 10              // with file and position a gap in bytes counts instead of transactions
+)
+
+// gap is how far the candidate is behind at one moment.
+type gap struct {
+	at      time.Time
+	missing uint64 // transactions, or bytes of binary log
+	bytes   bool
+	known   bool
+}
+
+// throttle slows new transactions down until the candidate is so close that the pause will be short. It ends at once
+// when it is close already.
+func (e *executor) throttle(ctx context.Context, a actRun, ev evidence) (err error) {
+	defer func() {
+		if err != nil {
+			e.cfg.DataPath.Throttle(0)
+		}
+	}()
+	limits := e.cfg.Limits
+	deadline := time.Now().Add(limits.Throttle)
+	first, err := e.measure(ctx, a)
+	if err != nil {
+		return err
+	}
+	ev.add("gap at first", "%d", first.missing)
+	before, delay := first, time.Duration(0)
+	now, estimate := first, time.Duration(-1)
+	for !nearEnough(now, estimate, limits) {
+		if time.Now().After(deadline) {
+			return tooFarBehind(a, now, estimate, limits)
+		}
+		delay = min(max(2*delay, throttleMin), throttleMax)
+		e.cfg.DataPath.Throttle(delay)
+		if err := pauseFor(ctx, throttleEvery); err != nil {
+			return fmt.Errorf("wait for %s to catch up: %w", a.Op.To.Name, err)
+		}
+		if now, err = e.measure(ctx, a); err != nil {
+			return err
+		}
+		estimate = catchup(before, now)
+		before = now
+	}
+	ev.add("gap", "%d", now.missing)
+	return nil
+}
+
+// nearEnough reports whether the candidate is near enough to hold the clients.
+func nearEnough(g gap, estimate time.Duration, l Limits) bool {
+	if !g.known {
+		return false
+	}
+	small := l.ThrottleGap
+	if g.bytes {
+		small = smallGapBytes
+	}
+	return g.missing < small || (estimate >= 0 && estimate < l.ThrottleCatchup)
+}
+
+// catchup estimates how long the candidate needs for the rest, from how fast the gap closes; negative when it does
+// not close.
+func catchup(before, now gap) time.Duration {
+	if !before.known || !now.known || now.missing >= before.missing {
+		return -1
+	}
+	rate := float64(before.missing-now.missing) / now.at.Sub(before.at).Seconds()
+	return time.Duration(float64(now.missing) / rate * float64(time.Second))
+}
+
+// tooFarBehind lets the switchover go on after the throttle limit if the rest fits into the catch-up limit.
+func tooFarBehind(a actRun, g gap, estimate time.Duration, l Limits) error {
+	if g.known && estimate >= 0 && estimate < l.Catchup/2 {
+		return nil
+	}
+	unit := "transactions"
+	if g.bytes {
+		unit = "bytes of binary log"
+	}
+	if !g.known {
+		return fmt.Errorf("how far %s is behind could not be measured within %s", a.Op.To.Name, l.Throttle)
+	}
+	return fmt.Errorf("%s is still %d %s behind after %s of throttling", a.Op.To.Name, g.missing, unit, l.Throttle)
+}
+
+// measure reads the candidate's position and then the primary's.
+func (e *executor) measure(ctx context.Context, a actRun) (gap, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.Limits.Statement)
+	defer cancel()
+	r := e.run
+	g := gap{at: time.Now(), bytes: a.Op.FilePos}
+	if a.Op.FilePos {
+		return g.measureBytes(ctx, r)
+	}
+	have, err := r.to.dialect.Position(ctx, r.b)
+	if err != nil {
+		return g, fmt.Errorf("read the position of %s: %w", a.Op.To.Name, err)
+	}
+	want, err := r.from.dialect.Position(ctx, r.a)
+	if err != nil {
+		return g, fmt.Errorf("read the position of %s: %w", a.Op.From.Name, err)
+	}
+	g.missing, g.known = gtid.Missing(have, want)
+	if !g.known {
+		return g, fmt.Errorf("%s has what %s has not (%s, %s)", a.Op.To.Name, a.Op.From.Name, have, want)
+	}
+	return g, nil
+}
+
+func (g gap) measureBytes(ctx context.Context, r *run) (gap, error) {
+	facts, err := r.to.dialect.Observe(ctx, r.b)
+	if err != nil {
+		return g, fmt.Errorf("observe %s: %w", r.to.instance.Name, err)
+	}
+	want, err := r.from.dialect.BinlogPosition(ctx, r.a)
+	if err != nil {
+		return g, fmt.Errorf("read the binary log position of %s: %w", r.from.instance.Name, err)
+	}
+	wantFile, wantPos, ok := want.File()
+	if !ok {
+		return g, errors.New("the primary has no binary log position")
+	}
+	for _, l := range facts.Links {
+		file, pos, ok := l.AppliedFile.File()
+		if ok && file == wantFile {
+			g.known, g.missing = true, wantPos-min(pos, wantPos)
+		}
+	}
+	return g, nil
+}
+
+// pauseFor waits for d or until ctx is done.
+func pauseFor(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

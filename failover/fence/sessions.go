@@ -1,0 +1,105 @@
+package fence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/onewriter/onewriter/internal/flavor"
+)
+
+// Error numbers of the servers (the same in both flavours).
+const (
+	errLockWaitTimeout = 1205 // ER_LOCK_WAIT_TIMEOUT
+	errNoSuchThread    = 1094 // ER_NO_SUCH_THREAD
+)
+
+func lockWaitTimeout(err error) bool {
+	var e *mysql.MySQLError
+	return errors.As(err, &e) && e.Number == errLockWaitTimeout
+}
+
+// killBlockers kills the sessions that keep the fence waiting: those that write, hold locks or wait for them, and with
+// all also the idle ones, because an idle session may hold LOCK TABLES ... WRITE and not every server shows that.
+func (a *Attempt) killBlockers(ctx context.Context, all bool) error {
+	sessions, err := a.server.Dialect.Sessions(ctx, a.helper)
+	if err != nil {
+		return fmt.Errorf("list the sessions of %s: %w", a.server.Name, err)
+	}
+	for _, s := range sessions {
+		switch b := s.Blocks(); {
+		case a.ours(s):
+		case b == flavor.BlocksSurely:
+			a.end(ctx, s, "it kept the fence waiting")
+		case all && b == flavor.BlocksPossibly:
+			a.end(ctx, s, "the fence was pending for long and it may have held table locks")
+		}
+	}
+	return nil
+}
+
+// ours reports whether s must not be killed.
+func (a *Attempt) ours(s flavor.Session) bool {
+	return s.ID == a.id || s.User == a.server.ControlUser || s.Replication || s.System
+}
+
+func (a *Attempt) end(ctx context.Context, s flavor.Session, why string) {
+	for _, k := range a.report.Killed {
+		if k.ID == s.ID {
+			why = "" // still going down; kill again, report once
+		}
+	}
+	if !a.kill(ctx, s.ID) || why == "" {
+		return
+	}
+	a.report.Killed = append(a.report.Killed, Killed{ID: s.ID, User: s.User, Host: s.Host, Why: why})
+}
+
+// kill ends connection id; a connection that is gone already is fine.
+func (a *Attempt) kill(ctx context.Context, id uint64) bool {
+	err := a.server.Dialect.Kill(ctx, a.helper, id)
+	var e *mysql.MySQLError
+	return err == nil || (errors.As(err, &e) && e.Number == errNoSuchThread)
+}
+
+// expel ends the sessions that could write in spite of read_only and waits until they are gone, because a session
+// that was killed in the middle of a COMMIT still commits. Under MySQL's super_read_only there are none.
+func (a *Attempt) expel(ctx context.Context) error {
+	if a.server.Dialect.Name() == "mysql" {
+		return nil
+	}
+	for {
+		sessions, err := a.server.Dialect.Sessions(ctx, a.helper)
+		if err != nil {
+			return fmt.Errorf("list the sessions of %s: %w", a.server.Name, err)
+		}
+		left := 0
+		for _, s := range sessions {
+			if s.Privileged && !a.ours(s) {
+				left++
+				a.end(ctx, s, "its account may write in spite of read_only")
+			}
+		}
+		if left == 0 {
+			return nil
+		}
+		if err := pause(ctx, 2*time.Millisecond); err != nil {
+			return fmt.Errorf("%d sessions on %s that may write in spite of read_only do not end: %w", left, a.server.Name, err)
+		}
+	}
+}
+
+// pause waits for d or until ctx is done.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
