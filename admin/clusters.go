@@ -1,0 +1,72 @@
+package admin
+
+import (
+	_ "embed"
+	"net/http"
+
+	"github.com/onewriter/onewriter/admin/api"
+)
+
+//go:embed openapi.json
+var openAPIDocument []byte
+
+func (s *Server) listClusters(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, api.Clusters{Clusters: s.snapshot()})
+}
+
+func (s *Server) getCluster(w http.ResponseWriter, r *http.Request) {
+	if c, ok := s.find(w, r); ok {
+		reply(w, http.StatusOK, status(c))
+	}
+}
+
+func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) {
+	c, ok := s.find(w, r)
+	if !ok {
+		return
+	}
+	list := c.Sessions()
+	if list == nil {
+		list = []api.Session{}
+	}
+	for i := range list {
+		if list[i].Pins == nil {
+			list[i].Pins = []api.Pin{}
+		}
+	}
+	reply(w, http.StatusOK, api.Sessions{Sessions: list})
+}
+
+func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(openAPIDocument)
+}
+
+// find returns the cluster of the URL or answers 404.
+func (s *Server) find(w http.ResponseWriter, r *http.Request) (Cluster, bool) {
+	name := r.PathValue("cluster")
+	c, ok := s.clusters[name]
+	if !ok {
+		problem(w, http.StatusNotFound, "there is no cluster called "+name)
+	}
+	return c, ok
+}
+
+// status is the status of c with empty lists instead of null, which scripts would trip over.
+func status(c Cluster) api.Cluster {
+	st := c.Status()
+	st.Reasons = orEmpty(st.Reasons)
+	st.Servers = append([]api.Server{}, st.Servers...)
+	st.Listeners = append([]api.Listener{}, st.Listeners...)
+	for i := range st.Servers {
+		st.Servers[i].Problems = orEmpty(st.Servers[i].Problems)
+	}
+	return st
+}
+
+func orEmpty(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}

@@ -1,0 +1,58 @@
+// Command onewriter is a proxy for MySQL and MariaDB that owns the primary pointer: clients connect to it, it connects
+// them to the one server that may be written to, and moves that role between servers without losing a transaction.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// The exit codes that scripts can rely on.
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitRefused = 2 // the switchover was refused, nothing was changed
+	exitAborted = 3 // the switchover was begun and undone
+)
+
+// exitError carries an exit code with an error. A nil err means that everything was said already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitFailed
+	var exit *exitError
+	if errors.As(err, &exit) {
+		code = exit.code
+		err = exit.err
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(root.ErrOrStderr(), "onewriter:", err)
+	}
+	return code
+}

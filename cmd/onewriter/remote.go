@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onewriter/onewriter/admin/client"
+)
+
+// remote holds the flags of commands that talk to a running process.
+type remote struct {
+	address   string
+	tokenFile string
+}
+
+func (r *remote) flags(cmd *cobra.Command) {
+	address := os.Getenv("ONEWRITER_ADMIN")
+	if address == "" {
+		address = client.DefaultAddress
+	}
+	cmd.Flags().StringVar(&r.address, "admin", address, "address of the admin endpoint (environment: ONEWRITER_ADMIN)")
+	cmd.Flags().StringVar(&r.tokenFile, "token-file", "", "file with the admin token (else the environment variable ONEWRITER_ADMIN_TOKEN)")
+}
+
+func (r *remote) client() (*client.Client, error) {
+	token := os.Getenv("ONEWRITER_ADMIN_TOKEN")
+	if r.tokenFile != "" {
+		data, err := os.ReadFile(r.tokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the token: %w", err)
+		}
+		token = strings.TrimSpace(string(data))
+	}
+	return client.New(r.address, token)
+}

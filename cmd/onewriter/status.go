@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/onewriter/onewriter/admin/api"
+	"github.com/onewriter/onewriter/admin/client"
+)
+
+func newStatusCommand() *cobra.Command {
+	var (
+		r        remote
+		cluster  string
+		output   string
+		watch    bool
+		interval time.Duration
+	)
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the clusters of a running process",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := r.client()
+			if err != nil {
+				return err
+			}
+			show := func() error { return showStatus(cmd.Context(), cmd.OutOrStdout(), c, cluster, output) }
+			if !watch {
+				return show()
+			}
+			if interval < 100*time.Millisecond {
+				return fmt.Errorf("--interval must be at least 100ms, not %s", interval)
+			}
+			return watchStatus(cmd.Context(), cmd.OutOrStdout(), show, interval, output)
+		},
+	}
+	r.flags(cmd)
+	outputFlag(cmd, &output)
+	cmd.Flags().StringVar(&cluster, "cluster", "", "show this cluster only")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show again and again until interrupted")
+	cmd.Flags().DurationVar(&interval, "interval", time.Second, "time between two looks with --watch")
+	return cmd
+}
+
+// watchStatus repeats show until ctx is done. An endpoint that does not answer is shown, not fatal: it may be about
+// to restart.
+func watchStatus(ctx context.Context, w io.Writer, show func() error, interval time.Duration, output string) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		if output == "table" {
+			// Clear the screen and go to its top left corner; say when this was seen.
+			if _, err := fmt.Fprintf(w, "\x1b[H\x1b[2J%s\n\n", time.Now().Format(time.TimeOnly)); err != nil {
+				return err
+			}
+		}
+		if err := show(); err != nil && ctx.Err() == nil {
+			if _, err := fmt.Fprintln(w, err); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func showStatus(ctx context.Context, w io.Writer, c *client.Client, cluster, output string) error {
+	clusters, err := fetch(ctx, c, cluster)
+	if err != nil {
+		return err
+	}
+	if output == "json" {
+		if cluster != "" {
+			return printJSON(w, clusters[0])
+		}
+		return printJSON(w, api.Clusters{Clusters: clusters})
+	}
+	for i, cl := range clusters {
+		if i > 0 {
+			if _, err := fmt.Fprintln(w); err != nil {
+				return err
+			}
+		}
+		if err := printCluster(w, cl); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fetch(ctx context.Context, c *client.Client, cluster string) ([]api.Cluster, error) {
+	if cluster == "" {
+		return c.Clusters(ctx)
+	}
+	one, err := c.Cluster(ctx, cluster)
+	return []api.Cluster{one}, err
+}
+
+func printCluster(w io.Writer, c api.Cluster) error {
+	primary := c.Primary
+	if primary == "" {
+		primary = "none"
+	}
+	if _, err := fmt.Fprintf(w, "cluster %s: %s, primary %s, epoch %d, %d sessions (%d in a transaction, %d pinned, %d held)\n",
+		c.Name, c.State, primary, c.Epoch, c.Sessions.Total, c.Sessions.InTransaction, c.Sessions.Pinned, c.Sessions.Held); err != nil {
+		return err
+	}
+	if o := c.Operation; o != nil {
+		if _, err := fmt.Fprintf(w, "  switchover %s from %s to %s is in step %s\n", o.ID, o.From, o.To, o.Step); err != nil {
+			return err
+		}
+	}
+	rows := [][]string{{"  SERVER", "ADDRESS", "ROLE", "HEALTHY", "READ ONLY", "LAG", "SESSIONS", "POSITION"}}
+	var notes []string
+	for _, reason := range c.Reasons {
+		notes = append(notes, "  ! "+reason)
+	}
+	for _, s := range c.Servers {
+		rows = append(rows, []string{
+			"  " + s.Name, s.Address, s.Role, yesNo(s.Healthy), yesNo(s.ReadOnly), lagText(s.LagSeconds), fmt.Sprint(s.Sessions), short(s.Position),
+		})
+		for _, p := range s.Problems {
+			notes = append(notes, "  ! "+s.Name+": "+p)
+		}
+	}
+	if err := printTable(w, rows); err != nil {
+		return err
+	}
+	for _, l := range c.Listeners {
+		notes = append(notes, fmt.Sprintf("  %s serves the %s to %d sessions", l.Address, l.Route, l.Sessions))
+	}
+	for _, n := range notes {
+		if _, err := fmt.Fprintln(w, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func lagText(seconds *float64) string {
+	if seconds == nil {
+		return "-"
+	}
+	return time.Duration(*seconds * float64(time.Second)).Round(time.Millisecond).String()
+}
+
+// short keeps the end of a position, which is the part that moves.
+func short(position string) string {
+	const limit = 60
+	if r := []rune(position); len(r) > limit {
+		return "..." + string(r[len(r)-limit+3:])
+	}
+	return position
+}
