@@ -1,0 +1,157 @@
+package admin
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/onewriter/onewriter/admin/api"
+)
+
+// cluster is a Cluster whose answers the test sets.
+type cluster struct {
+	name string
+	do   func(context.Context, api.SwitchoverRequest) (api.Switchover, error)
+
+	mu     sync.Mutex
+	status api.Cluster
+	calls  int
+}
+
+func (c *cluster) Name() string { return c.name }
+
+func (c *cluster) Status() api.Cluster {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st := c.status
+	st.Name = c.name
+	return st
+}
+
+func (c *cluster) set(st api.Cluster) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status = st
+}
+
+func (c *cluster) Sessions() []api.Session {
+	return []api.Session{{ID: 7, User: "app", Target: "a", Pins: []api.Pin{{Kind: "lock", Reason: "It holds the lock x."}}}, {ID: 8}}
+}
+
+func (c *cluster) Switchover(ctx context.Context, req api.SwitchoverRequest) (api.Switchover, error) {
+	c.mu.Lock()
+	c.calls++
+	c.mu.Unlock()
+	return c.do(ctx, req)
+}
+
+func (c *cluster) called() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls
+}
+
+// journal is a Journal in memory.
+type journal struct {
+	mu     sync.Mutex
+	events []api.Event
+	wake   chan struct{}
+}
+
+func (j *journal) append(e api.Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	e.Seq = uint64(len(j.events) + 1)
+	j.events = append(j.events, e)
+	if j.wake != nil {
+		close(j.wake)
+		j.wake = nil
+	}
+}
+
+func (j *journal) Events(after uint64) []api.Event {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if after > uint64(len(j.events)) {
+		return nil
+	}
+	return append([]api.Event{}, j.events[after:]...)
+}
+
+func (j *journal) Follow(ctx context.Context, after uint64, deliver func(api.Event) error) error {
+	for {
+		j.mu.Lock()
+		if j.wake == nil {
+			j.wake = make(chan struct{})
+		}
+		wake := j.wake
+		j.mu.Unlock()
+		for _, e := range j.Events(after) {
+			if err := deliver(e); err != nil {
+				return err
+			}
+			after = e.Seq
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-wake:
+		}
+	}
+}
+
+func lag(s float64) *float64 { return &s }
+
+func running() api.Cluster {
+	return api.Cluster{
+		State: "running", Epoch: 3, Primary: "a",
+		Servers: []api.Server{
+			{Name: "a", Address: "127.0.0.1:3306", Role: "primary", Healthy: true, Probe: "ok", Sessions: 2},
+			{Name: "b", Address: "127.0.0.1:3307", Role: "standby", Healthy: true, ReadOnly: true, Probe: "ok", LagSeconds: lag(0.25)},
+		},
+		Listeners: []api.Listener{{Address: ":6446", Route: "primary", Sessions: 2}},
+		Sessions:  api.SessionSummary{Total: 2, InTransaction: 1},
+	}
+}
+
+func done(_ context.Context, req api.SwitchoverRequest) (api.Switchover, error) {
+	return api.Switchover{ID: "op1", From: "a", To: req.To, Epoch: 4, Outcome: "completed", PauseMS: 4.5}, nil
+}
+
+func newServer(t *testing.T, token string, c *cluster, j Journal) *Server {
+	t.Helper()
+	s, err := New(Config{
+		Address: "127.0.0.1:0", Token: token, Clusters: []Cluster{c}, Journal: j, Registry: prometheus.NewRegistry(), Version: "test", Logger: zerolog.Nop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// start runs s until the test ends and returns its URL.
+func start(t *testing.T, s *Server) string {
+	t.Helper()
+	if err := s.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("Run did not end")
+		}
+	})
+	return "http://" + s.Addr()
+}
