@@ -1,0 +1,131 @@
+package sqlclass
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestSessionSets(t *testing.T) {
+	tests := []struct{ sql, want string }{
+		{"SET a = 1", "session a = 1 literal"},
+		{"SET a := -1.5, @@b='x,y', SESSION c=ON", "session a = -1.5 literal; session b = 'x,y' literal; session c = ON literal"},
+		{"SET @@session.`Sort_Buffer_Size` = 1 + 1", "session sort_buffer_size = 1 + 1"},
+		{"SET GLOBAL a=1, SESSION b=DEFAULT, @@c = 2", "global a = 1 literal; session b = DEFAULT literal; session c = 2 literal"},
+		{"SET @@GLOBAL.a=1", "global a = 1 literal"},
+		{"SET PERSIST a=1", "global a = 1 literal"},
+		{"SET @X = (SELECT MAX(a, b) FROM t), @`y z` = CONCAT('a', 'b')", "user x = (SELECT MAX(a, b) FROM t); user y z = CONCAT('a', 'b')"},
+		{"SET NAMES utf8mb4 COLLATE utf8mb4_bin, autocommit=0", "names  = utf8mb4 COLLATE utf8mb4_bin literal; session autocommit = 0 literal"},
+		{"SET CHARACTER SET 'latin1'", "charset  = 'latin1' literal"},
+		{"SET CHARSET latin1 -- x", "charset  = latin1 literal"},
+		{"SET ROLE a, `b`@'%'", "role  = a, `b`@'%' literal"},
+		{"SET STATEMENT a=1, b=(SELECT 1) FOR SELECT 1, 2", "statement a = 1 literal; statement b = (SELECT 1)"},
+		{"SELECT 1; SET a=1; SET b=2;", "session a = 1 literal; session b = 2 literal"},
+		{"/*!40101 SET a=@@b */", "session a = @@b"},
+		{"SET a = /* x */ 'y' /* z */;", "session a = 'y' literal"},
+		{"SET a=1, PASSWORD='x'", "session a = 1 literal; not ok"},
+		{"SET TRANSACTION READ ONLY", "not ok"},
+		{"SET SESSION TRANSACTION READ ONLY", "not ok"},
+		{"SET a=", "not ok"},
+		{"SET a", "not ok"},
+		{"SET", "not ok"},
+		{"SELECT 1", ""},
+	}
+	for _, tt := range tests {
+		list, ok := SessionSets([]byte(tt.sql), Options{})
+		var parts []string
+		for _, a := range list {
+			part := fmt.Sprintf("%s %s = %s", a.Scope, a.Name, a.Value)
+			if a.Literal {
+				part += " literal"
+			}
+			parts = append(parts, part)
+		}
+		if !ok {
+			parts = append(parts, "not ok")
+		}
+		if got := strings.Join(parts, "; "); got != tt.want {
+			t.Errorf("%s\n got %s\nwant %s", tt.sql, got, tt.want)
+		}
+	}
+}
+
+func TestRoleStatement(t *testing.T) {
+	if got, ok := RoleStatement([]byte("SET ROLE ALL EXCEPT a;"), Options{}); got != "ALL EXCEPT a" || !ok {
+		t.Errorf("got %q, %v", got, ok)
+	}
+	if got, ok := RoleStatement([]byte("SET DEFAULT ROLE a TO b"), Options{}); ok {
+		t.Errorf("SET DEFAULT ROLE gave %q", got)
+	}
+}
+
+func TestPreparedText(t *testing.T) {
+	tests := []struct{ sql, want string }{
+		{"PREPARE s FROM 'SELECT ''a''\\n, ?';", "s = SELECT 'a'\n, ?"},
+		{"prepare `S x` from \"SELECT 1\"", "S x = SELECT 1"},
+		{"PREPARE s FROM @v", "no"},
+		{"PREPARE s FROM 'SELECT 1'; SELECT 2", "no"},
+		{"PREPARE s FROM CONCAT('SELECT ', '1')", "no"},
+		{"SELECT 1", "no"},
+	}
+	for _, tt := range tests {
+		got := "no"
+		if name, text, ok := PreparedText([]byte(tt.sql), Options{}); ok {
+			got = name + " = " + text
+		}
+		if got != tt.want {
+			t.Errorf("%s\n got %s\nwant %s", tt.sql, got, tt.want)
+		}
+	}
+	if name, ok := DeallocatedName([]byte("DROP PREPARE `s`"), Options{}); name != "s" || !ok {
+		t.Errorf("DROP PREPARE: %q %v", name, ok)
+	}
+}
+
+func TestKillTarget(t *testing.T) {
+	tests := []struct{ sql, want string }{
+		{"KILL 5", "connection 5 5"},
+		{"/* x */ kill connection 17;", "connection 17 17"},
+		{"KILL HARD QUERY 18446744073709551615", "query 18446744073709551615 18446744073709551615"},
+		{"KILL QUERY ID 5", "query_id no"},
+		{"KILL USER bob", "user no"},
+		{"KILL @id", "connection no"},
+		{"KILL 5 + 1", "connection no"},
+		{"KILL 5; KILL 6", "connection no"},
+		{"SELECT 5", "connection no"},
+	}
+	for _, tt := range tests {
+		kind, id, start, end, ok := KillTarget([]byte(tt.sql), Options{})
+		got := kind.String() + " no"
+		if ok {
+			got = strings.Join([]string{kind.String(), fmt.Sprint(id), tt.sql[start:end]}, " ")
+		}
+		if got != tt.want {
+			t.Errorf("%s\n got %s\nwant %s", tt.sql, got, tt.want)
+		}
+	}
+}
+
+func TestNormalize(t *testing.T) {
+	tests := []struct{ sql, want string }{
+		{"SELECT  c FROM sbtest1 /* x */ WHERE id=12345", "select c from sbtest1 where id = ?"},
+		{"SELECT * FROM `T` WHERE a IN (1, 2,3) AND b IN(4)", "select * from `T` where a in (?, ...) and b in (?)"},
+		{"INSERT INTO t (a,b) VALUES (1,'x'),(2,'y'),(3,'z')", "insert into t (a, b) values (?, ...), ..."},
+		{"INSERT INTO t VALUES (1),(2)", "insert into t values (?), ..."},
+		{"SELECT -1, a-1, a - -1, +2.5e-3", "select ?, a - ?, a - ?, ..."},
+		{"SELECT x'41', N'a', _utf8'b' 'c', 0x1F", "select ?, ..."},
+		{"SELECT a.b, @@session.x, @u <= 5 AND a->>'$.b'", "select a.b, @@session.x, @u <= ? and a ->> ?"},
+		{"SELECT ? ; ", "select ?;"},
+		{"SELECT 1st FROM t", "select 1st from t"},
+		{"", ""},
+	}
+	for _, tt := range tests {
+		if got := string(Normalize(nil, []byte(tt.sql), Options{})); got != tt.want {
+			t.Errorf("%s\n got %s\nwant %s", tt.sql, got, tt.want)
+		}
+	}
+	long := "SELECT " + strings.Repeat("abc, ", 1000)
+	if got := Normalize([]byte("x"), []byte(long), Options{}); len(got) != MaxNormalized+1 {
+		t.Errorf("length %d", len(got))
+	}
+}
