@@ -43,11 +43,11 @@ func TestSmallestFileGetsDefaults(t *testing.T) {
 		t.Errorf("health = %+v", c.Health)
 	}
 	l := c.Listeners[0]
-	if l.Limits.MaxConnections != 2000 || l.Limits.HandshakeTimeout != 10*time.Second || l.TLS.Mode != TLSPreferred {
+	if l.MaxConnections != 2000 || c.Limits.HandshakeTimeout != 10*time.Second || c.Limits.HoldTimeout != 10*time.Second || l.TLS.Mode != TLSPreferred {
 		t.Errorf("listener = %+v", l)
 	}
 	f := c.Failover
-	if f.Mode != FailoverManual || f.DrainTimeout != 2*time.Second || f.PauseTimeout != 5*time.Second || f.FenceTimeout != 2*time.Second ||
+	if f.Mode != FailoverManual || f.DrainTimeout != 2*time.Second || f.FenceTimeout != 2*time.Second ||
 		f.CatchupTimeout != 5*time.Second || f.ThrottleTimeout != 8*time.Second {
 		t.Errorf("failover = %+v", f)
 	}
@@ -74,8 +74,8 @@ func TestBadFiles(t *testing.T) {
 		"no unit":            {small + "shutdown: {grace: 5}\n", []string{`shutdown.grace: "5" is not a duration, line 9: add a unit, for example 5s or 5ms`}},
 		"nonsense duration":  {small + "shutdown: {grace: soon}\n", []string{"write a number and a unit"}},
 		"below the minimum":  {small + "    health: {interval: 5ns}\n", []string{"clusters[0].health.interval: 5ns is not between 20ms and 1m0s, line 9"}},
-		"no number":          {with(`route: primary`, `route: primary, limits: {max_connections: many}`), []string{`max_connections: "many" is not a whole number`}},
-		"number too small":   {with(`route: primary`, `route: primary, limits: {max_connections: 0}`), []string{"0 is not between 1 and 1000000"}},
+		"no number":          {with(`route: primary`, `route: primary, max_connections: many`), []string{`max_connections: "many" is not a whole number`}},
+		"number too small":   {with(`route: primary`, `route: primary, max_connections: 0`), []string{"0 is not between 1 and 1000000"}},
 		"no bool":            {small + "    health: {heartbeat: maybe}\n", []string{"neither true nor false"}},
 		"unknown route":      {with("route: primary", "route: primery"), []string{`clusters[0].listeners[0].route: "primery" is not allowed, line 7: did you mean primary?`}},
 		"split":              {with("route: primary", "route: split"), []string{"is not in this version, line 7"}},

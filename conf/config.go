@@ -42,6 +42,8 @@ type Cluster struct {
 	Users []User `yaml:"users"`
 	// ServerTLS says how onewriter encrypts its connections to the servers.
 	ServerTLS ServerTLS `yaml:"server_tls"`
+	// Limits bounds what clients wait for.
+	Limits Limits `yaml:"limits"`
 	// Health says how the servers are probed.
 	Health Health `yaml:"health"`
 	// Failover says what may move the primary role, and bounds everything that waits while it moves.
@@ -88,6 +90,17 @@ type User struct {
 	Password Secret `yaml:"password"`
 	// PasswordFile is a file with the password; a newline at its end is ignored. Set this or `password`.
 	PasswordFile string `yaml:"password_file"`
+}
+
+// Limits bounds what clients wait for.
+type Limits struct {
+	// HandshakeTimeout is how long a client may take to log in.
+	HandshakeTimeout time.Duration `yaml:"handshake_timeout" default:"10s" min:"100ms" max:"10m"`
+	// HoldTimeout is how long a command waits while a switchover moves the primary role or while there is no server
+	// to send it to, before it gets an error.
+	HoldTimeout time.Duration `yaml:"hold_timeout" default:"10s" min:"100ms" max:"10m"`
+	// ConnectTimeout is how long it may take to connect to a server, to log in there and to restore the session.
+	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"100ms" max:"10m"`
 }
 
 // Coordination says how deciders agree.

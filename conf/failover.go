@@ -34,8 +34,6 @@ type Failover struct {
 	// ThrottleTimeout is for how long at most new transactions are slowed down before a switchover, so that the
 	// standby can catch up while clients still work.
 	ThrottleTimeout time.Duration `yaml:"throttle_timeout" default:"8s" min:"10ms" max:"10m"`
-	// PauseTimeout is how long a client is held by a switchover before it gets an error.
-	PauseTimeout time.Duration `yaml:"pause_timeout" default:"5s" min:"100ms" max:"10m"`
 	// DrainTimeout is how long open transactions may take to finish once new ones are held. The sessions of those that
 	// take longer are ended with a clear error.
 	DrainTimeout time.Duration `yaml:"drain_timeout" default:"2s" min:"1ms" max:"10m"`

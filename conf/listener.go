@@ -47,8 +47,8 @@ type Listener struct {
 	Fallback Fallback `yaml:"fallback,omitempty" default:"primary" enum:"primary,error"`
 	// TLS is the encryption between clients and onewriter.
 	TLS ListenerTLS `yaml:"tls"`
-	// Limits bounds what the listener's clients may use.
-	Limits Limits `yaml:"limits"`
+	// MaxConnections is how many clients may be connected at once; the next one gets error 1040.
+	MaxConnections int `yaml:"max_connections" default:"2000" min:"1" max:"1000000"`
 }
 
 // ListenerTLS is the encryption between clients and a listener.
@@ -70,14 +70,4 @@ type ServerTLS struct {
 	// CAFile holds the certificates of the authorities to trust, in PEM form. When it is set, certificates are
 	// verified in every mode but `off`. Without it `verify` trusts the authorities of the operating system.
 	CAFile string `yaml:"ca_file"`
-}
-
-// Limits bounds what the clients of one listener may use.
-type Limits struct {
-	// MaxConnections is how many clients may be connected at once; the next one gets error 1040.
-	MaxConnections int `yaml:"max_connections" default:"2000" min:"1" max:"1000000"`
-	// HandshakeTimeout is how long a client may take to log in.
-	HandshakeTimeout time.Duration `yaml:"handshake_timeout" default:"10s" min:"100ms" max:"10m"`
-	// HoldTimeout is how long a command waits while there is no server to send it to, before it gets an error.
-	HoldTimeout time.Duration `yaml:"hold_timeout" default:"10s" min:"0s" max:"10m"`
 }

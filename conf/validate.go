@@ -65,6 +65,10 @@ func (v *validator) cluster(path string, c *Cluster) {
 	if c.Health.Timeout > 0 && c.Health.Interval > 4*c.Health.Timeout {
 		v.warn(path+".health.interval", "make it shorter than timeout", "is much longer than timeout (%s): a dead server is noticed late", c.Health.Timeout)
 	}
+	if f := c.Failover; c.Limits.HoldTimeout > 0 && c.Limits.HoldTimeout < f.DrainTimeout+f.FenceTimeout+f.CatchupTimeout {
+		v.warn(path+".limits.hold_timeout", "make it longer", "is shorter than a switchover may pause (drain_timeout + fence_timeout + catchup_timeout = %s)",
+			f.DrainTimeout+f.FenceTimeout+f.CatchupTimeout)
+	}
 	if c.Failover.Mode == FailoverAutomatic {
 		v.warn(path+".failover.mode", "write manual to say what happens", "automatic acts like manual in this version: only planned switchovers move the primary")
 	}
