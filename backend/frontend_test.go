@@ -28,6 +28,7 @@ type frontend struct {
 	cache    *auth.Cache
 	dialer   *backend.Dialer
 	tls      *tls.Config
+	change   bool
 	wg       sync.WaitGroup
 
 	mu     sync.Mutex
@@ -44,10 +45,12 @@ type login struct {
 }
 
 type frontendOptions struct {
-	control  *sql.DB // reads the account table; nil: nobody can
-	tls      bool    // offer TLS to clients
-	backend  backend.Config
-	explicit map[string]auth.Secret
+	control *sql.DB // reads the account table; nil: nobody can
+	tls     bool    // offer TLS to clients
+	// changeUser makes the frontend expect two COM_CHANGE_USER after the login, and nothing else.
+	changeUser bool
+	backend    backend.Config
+	explicit   map[string]auth.Secret
 }
 
 var testKeys = sync.OnceValues(func() (*auth.Keys, error) { return auth.LoadKeys(auth.KeyFiles{}) })
@@ -59,7 +62,7 @@ func newFrontend(t *testing.T, server string, o frontendOptions) *frontend {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &frontend{t: t, server: server, cache: auth.NewCache(), dialer: backend.New(o.backend)}
+	f := &frontend{t: t, server: server, cache: auth.NewCache(), dialer: backend.New(o.backend), change: o.changeUser}
 	var source func() *sql.DB
 	if o.control != nil {
 		source = func() *sql.DB { return o.control }
@@ -120,6 +123,14 @@ func (f *frontend) serve(ctx context.Context, conn net.Conn) {
 	}
 	defer server.Close()
 	_ = client.SetDeadline(time.Time{})
+	if f.change {
+		for range 2 {
+			if err := f.changeUser(ctx, client, server, wire.ClientSecureConnection|wire.ClientPluginAuth|wire.ClientConnectAttrs); err != nil {
+				f.t.Error(err)
+			}
+		}
+		return
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

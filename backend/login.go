@@ -39,6 +39,7 @@ type Conn struct {
 	ID           uint32          // the server's connection id
 	Version      string          // as in the greeting
 	Capabilities wire.Capability // in use on this connection
+	AuthPlugin   string          // the plugin that the greeting named
 	Secure       bool            // TLS
 }
 
@@ -121,6 +122,7 @@ func (g *Greeted) login(ctx context.Context, p LoginParams) (*Conn, []byte, erro
 	}
 	return &Conn{
 		Conn: g.pc.Conn(), Addr: g.Addr, ID: g.Greeting.ConnID, Version: g.Greeting.Version,
+		AuthPlugin:   g.Greeting.AuthPlugin,
 		Capabilities: response.Capabilities, Secure: g.pc.Secure(),
 	}, ok, nil
 }

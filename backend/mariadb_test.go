@@ -104,13 +104,11 @@ func TestMariaDBRefusals(t *testing.T) {
 	}{
 		{"n2", "wrong", "", 1045},
 		{"n2", "", "", 1045},
-		{"nobody", "x", "", 1045},
-		{"nobody", "", "", 1045},
 		{"elsewhere", "two", "", 1045},
 		{"n2", "two", "no_such_database", 1044},
 		{"root", "root", "no_such_database", 1049},
 		{"locked", "two", "", 4151},
-		{"expired", "two", "", 1820}, // the driver says that it can handle expired passwords
+		{"expired", "two", "", 1820}, // disconnect_on_expired_password is off
 	} {
 		t.Run(c.user+"/"+c.password+"/"+c.database, func(t *testing.T) {
 			if c.user == "root" {
@@ -120,6 +118,20 @@ func TestMariaDBRefusals(t *testing.T) {
 				t.Fatalf("got %v, want code %d", got, c.code)
 			}
 		})
+	}
+}
+
+// With ed25519 loaded, MariaDB asks some unknown users with it, and words the refusal accordingly; the Go driver calls
+// that a malformed packet. So this one is not compared with a direct login.
+func TestMariaDBUnknownUser(t *testing.T) {
+	root := mariaDB(t)
+	f := newFrontend(t, root.addr, frontendOptions{control: root.db})
+	for _, password := range []string{"x", ""} {
+		_, err := currentUser(open(t, "nobody", password, f.addr(), "", "false"))
+		var got *mysql.MySQLError
+		if !errors.As(err, &got) || got.Number != 1045 || !strings.HasPrefix(got.Message, "Access denied for user 'nobody'@") {
+			t.Fatalf("got %v", err)
+		}
 	}
 }
 

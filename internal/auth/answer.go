@@ -53,7 +53,7 @@ func answerSHA1(stage1 []byte, plugin string, salt []byte) ([]byte, error) {
 }
 
 func answerPassword(password []byte, plugin string, salt []byte, secure bool) ([]byte, error) {
-	if len(password) == 0 && plugin != PluginClear && plugin != PluginSHA256 {
+	if len(password) == 0 && (plugin == PluginNative || plugin == PluginSHA2) {
 		return nil, nil
 	}
 	switch plugin {
