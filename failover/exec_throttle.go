@@ -13,8 +13,19 @@ import (
 const (
 	throttleMin   = 10 * time.Millisecond
 	throttleMax   = 100 * time.Millisecond
-	throttleEvery = 50 * time.Millisecond // interval of the measurements
+	throttleEvery = 20 * time.Millisecond // interval of the measurements
 	smallGapBytes = 64 << 10              // with file and position a gap in bytes counts instead of transactions
+
+	// The best gap is aimed at first, because each missing transaction lengthens the pause; what the limits allow
+	// is accepted after an eighth of the time.
+	bestGap      = 2
+	bestGapBytes = 2 << 10
+)
+
+// The last constants say when to stop aiming at the best.
+const (
+	bestCatchup = 2 * time.Millisecond
+	bestShare   = 8
 )
 
 // gap is how far the candidate is behind at one moment.
@@ -42,7 +53,8 @@ func (e *executor) throttle(ctx context.Context, a actRun, ev evidence) (err err
 	ev.add("gap at first", "%d", first.missing)
 	before, delay := first, time.Duration(0)
 	now, estimate := first, time.Duration(-1)
-	for !nearEnough(now, estimate, limits) {
+	best := time.Now().Add(limits.Throttle / bestShare)
+	for !nearEnough(now, estimate, limits, time.Now().Before(best)) {
 		if time.Now().After(deadline) {
 			return tooFarBehind(a, now, estimate, limits)
 		}
@@ -61,16 +73,21 @@ func (e *executor) throttle(ctx context.Context, a actRun, ev evidence) (err err
 	return nil
 }
 
-// nearEnough reports whether the candidate is near enough to hold the clients.
-func nearEnough(g gap, estimate time.Duration, l Limits) bool {
+// nearEnough reports whether the candidate is near enough to hold the clients; with best only the best will do.
+func nearEnough(g gap, estimate time.Duration, l Limits, best bool) bool {
 	if !g.known {
 		return false
 	}
-	small := l.ThrottleGap
-	if g.bytes {
+	small, short := l.ThrottleGap, l.ThrottleCatchup
+	switch {
+	case best && g.bytes:
+		small, short = bestGapBytes, bestCatchup
+	case best:
+		small, short = min(l.ThrottleGap, bestGap), bestCatchup
+	case g.bytes:
 		small = smallGapBytes
 	}
-	return g.missing < small || (estimate >= 0 && estimate < l.ThrottleCatchup)
+	return g.missing <= small || (estimate >= 0 && estimate < short)
 }
 
 // catchup estimates how long the candidate needs for the rest, from how fast the gap closes; negative when it does

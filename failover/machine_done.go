@@ -152,12 +152,9 @@ func (s state) failedSwitchover(in inDone) (state, []action) {
 		if in.Outcome == outcomeUnknown {
 			return s.park(parkedPromote, in)
 		}
-	case stepSave, stepPublish: // nobody may be sent to the new primary before these have succeeded
-		q := *p
-		q.stuck = true
-		s.plan, s.reasons = &q, in.Reasons
-		return s, nil
-	case stepEpoch, stepRepoint, stepSemiSync, stepResume, stepDemote, stepFollow:
+	case stepSave, stepPublish, stepResume: // nobody may go on before these have succeeded
+		return s.stick(in)
+	case stepEpoch, stepRepoint, stepSemiSync, stepDemote, stepFollow:
 		s.plan = p.note(in.Reasons...)
 		return s.advance()
 	default:
@@ -167,11 +164,23 @@ func (s state) failedSwitchover(in inDone) (state, []action) {
 
 // failedUndo parks an operation whose old primary could not be opened again; other failures are noted.
 func (s state) failedUndo(in inDone) (state, []action) {
-	if in.Step == stepReopen {
+	switch in.Step {
+	case stepReopen:
 		return s.park(parkedReopen, in)
+	case stepResume:
+		return s.stick(in)
+	default:
+		s.plan = s.plan.note(in.Reasons...)
+		return s.advance()
 	}
-	s.plan = s.plan.note(in.Reasons...)
-	return s.advance()
+}
+
+// stick leaves the plan where it is; the next tick tries the step again.
+func (s state) stick(in inDone) (state, []action) {
+	q := *s.plan
+	q.stuck = true
+	s.plan, s.reasons = &q, in.Reasons
+	return s, nil
 }
 
 // park leaves the operation as it is, clients held, and answers the request. Ticks try again.
