@@ -160,13 +160,14 @@ func (r *reader) assignment(t token, scope *Scope) (Assignment, bool) {
 	}
 }
 
-// variable reads [scope] name = value.
+// variable reads [scope] name = value. A scope behind @@ holds for this name only.
 func (r *reader) variable(t token, scope *Scope) (Assignment, bool) {
 	if t.kind == tokenSysVar {
-		t = r.next()
-		if *scope != ScopeStatement {
-			*scope = ScopeSession
+		own := ScopeSession
+		if *scope == ScopeStatement {
+			own = ScopeStatement
 		}
+		scope, t = &own, r.next()
 	}
 	switch t.entry.word {
 	case wordGlobal, wordSession, wordLocal:

@@ -112,6 +112,9 @@ var classifyTests = []struct{ sql, want string }{
 	// Session state.
 	{"SET SESSION sql_mode = 'ANSI', GLOBAL max_connections = 5", "set set_variable,set_global"},
 	{"SET @@global.read_only = 1", "set set_global"},
+	{"SET @@global.a = 1, timestamp = 2", "set set_variable,set_global,pinned_variable"},
+	{"SET GLOBAL a = 1, timestamp = 2", "set set_global"},
+	{"SET GLOBAL a = 1, SESSION timestamp = 2", "set set_variable,set_global,pinned_variable"},
 	{"SET PERSIST max_connections = 5", "set set_global"},
 	{"SET @@`sql_log_bin` = 0", "set set_variable,privileged_variable"},
 	{"SET sql_log_bin = 0", "set set_variable,privileged_variable"},

@@ -13,6 +13,8 @@ func TestSessionSets(t *testing.T) {
 		{"SET @@session.`Sort_Buffer_Size` = 1 + 1", "session sort_buffer_size = 1 + 1"},
 		{"SET GLOBAL a=1, SESSION b=DEFAULT, @@c = 2", "global a = 1 literal; session b = DEFAULT literal; session c = 2 literal"},
 		{"SET @@GLOBAL.a=1", "global a = 1 literal"},
+		{"SET GLOBAL a=1, b=2, @@c=3, d=4", "global a = 1 literal; global b = 2 literal; session c = 3 literal; global d = 4 literal"},
+		{"SET @@global.a=1, b=2", "global a = 1 literal; session b = 2 literal"},
 		{"SET PERSIST a=1", "global a = 1 literal"},
 		{"SET @X = (SELECT MAX(a, b) FROM t), @`y z` = CONCAT('a', 'b')", "user x = (SELECT MAX(a, b) FROM t); user y z = CONCAT('a', 'b')"},
 		{"SET NAMES utf8mb4 COLLATE utf8mb4_bin, autocommit=0", "names  = utf8mb4 COLLATE utf8mb4_bin literal; session autocommit = 0 literal"},

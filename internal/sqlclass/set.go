@@ -9,8 +9,14 @@ func (c *classifier) set() {
 		return
 	}
 	for !c.done {
-		t = c.scope(t, &global)
-		c.assignment(t, global)
+		itemGlobal := false
+		if t.kind == tokenSysVar {
+			t = c.scope(c.next(), &itemGlobal)
+		} else {
+			t = c.scope(t, &global)
+			itemGlobal = global
+		}
+		c.assignment(t, itemGlobal)
 		if c.skipItem() == wordFor {
 			return
 		}
@@ -18,13 +24,9 @@ func (c *classifier) set() {
 	}
 }
 
-// scope reads an optional scope, written SESSION x or @@session.x, and returns
-// the token behind it. A scope holds for the names that follow without one.
+// scope reads an optional scope and returns the token behind it. SET GLOBAL a = 1,
+// b = 2 sets both globally; @@global.a holds for the one name only [MariaDB 10.11].
 func (c *classifier) scope(t token, global *bool) token {
-	if t.kind == tokenSysVar {
-		*global = false
-		t = c.next()
-	}
 	switch t.entry.word {
 	case wordGlobal:
 		*global = true
