@@ -30,9 +30,7 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) {
 		list = []api.Session{}
 	}
 	for i := range list {
-		if list[i].Pins == nil {
-			list[i].Pins = []api.Pin{}
-		}
+		list[i].Pins = orEmpty(list[i].Pins)
 	}
 	reply(w, http.StatusOK, api.Sessions{Sessions: list})
 }

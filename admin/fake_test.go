@@ -39,7 +39,7 @@ func (c *cluster) set(st api.Cluster) {
 }
 
 func (c *cluster) Sessions() []api.Session {
-	return []api.Session{{ID: 7, User: "app", Target: "a", Pins: []api.Pin{{Kind: "lock", Reason: "It holds the lock x."}}}, {ID: 8}}
+	return []api.Session{{ID: 7, User: "app", Target: "a", Pins: []string{"temporary table"}}, {ID: 8}}
 }
 
 func (c *cluster) Switchover(ctx context.Context, req api.SwitchoverRequest) (api.Switchover, error) {

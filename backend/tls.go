@@ -92,3 +92,12 @@ func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
 	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates})
 	return err
 }
+
+// ClientTLS is the configuration for connections to addr (host:port) that others make, such as those of the control
+// account, with the same verification. It is nil in mode TLSDisabled.
+func (c Config) ClientTLS(addr string) *tls.Config {
+	if c.TLS == TLSDisabled {
+		return nil
+	}
+	return c.clientTLS(addr, nil)
+}

@@ -24,12 +24,13 @@ const (
 // TLSMode says whether connections are encrypted.
 type TLSMode string
 
-// The TLS modes. TLSVerify is for connections to servers only.
+// The TLS modes. The verifying ones are for connections to servers only.
 const (
-	TLSOff       TLSMode = "off"       // never
-	TLSPreferred TLSMode = "preferred" // when the other side can
-	TLSRequired  TLSMode = "required"  // always, else the connection is refused
-	TLSVerify    TLSMode = "verify"    // always, and the server's certificate must be good
+	TLSOff        TLSMode = "off"         // never
+	TLSPreferred  TLSMode = "preferred"   // when the other side can
+	TLSRequired   TLSMode = "required"    // always, else the connection is refused
+	TLSVerifyCA   TLSMode = "verify-ca"   // always, and the certificate must be signed by a known authority
+	TLSVerifyFull TLSMode = "verify-full" // as TLSVerifyCA, and the certificate must name the host
 )
 
 // Listener is one address that clients connect to.
@@ -64,10 +65,11 @@ type ListenerTLS struct {
 
 // ServerTLS is the encryption between onewriter and the servers.
 type ServerTLS struct {
-	// Mode is `off`, `preferred` (used when the server offers it, unverified), `required` (always, unverified unless
-	// `ca_file` is set) or `verify` (always, the certificate must be signed by a known authority and name the host).
-	Mode TLSMode `yaml:"mode" default:"preferred" enum:"off,preferred,required,verify"`
+	// Mode is `off`, `preferred` (used when the server offers it), `required` (always), `verify-ca` (always, and the
+	// certificate must be signed by a known authority) or `verify-full` (as `verify-ca`, and it must name the host).
+	Mode TLSMode `yaml:"mode" default:"preferred" enum:"off,preferred,required,verify-ca,verify-full"`
 	// CAFile holds the certificates of the authorities to trust, in PEM form. When it is set, certificates are
-	// verified in every mode but `off`. Without it `verify` trusts the authorities of the operating system.
+	// checked against it in every mode but `off`. Without it `verify-ca` and `verify-full` trust the authorities of
+	// the operating system.
 	CAFile string `yaml:"ca_file"`
 }

@@ -89,19 +89,14 @@ type Session struct {
 	Listener string `json:"listener"`
 	// Target is the name of the server the session has a connection to, "" when it has none now.
 	Target string `json:"target"`
-	Schema string `json:"schema"`
-	// InTransaction is true between the begin and the end of a transaction.
+	// ConnectionID is the id of that connection in the server's process list, 0 when there is none.
+	ConnectionID uint32 `json:"connection_id"`
+	// InTransaction is true while a transaction or a statement that may write is open.
 	InTransaction bool `json:"in_transaction"`
-	// Held is true while the session waits for a primary.
-	Held bool `json:"held"`
-	// Pins say what keeps the session from moving to another server.
-	Pins           []Pin   `json:"pins"`
-	ConnectedSince string  `json:"connected_since"` // RFC 3339
-	IdleSeconds    float64 `json:"idle_seconds"`
-}
-
-// Pin is one thing of a session that cannot be rebuilt on another server.
-type Pin struct {
-	Kind   string `json:"kind"`   // one word, for example temporary_table
-	Reason string `json:"reason"` // a sentence for the user
+	// Pins say what keeps the session from moving to another server; empty when it can move.
+	Pins []string `json:"pins"`
+	// Since is when the client connected.
+	Since time.Time `json:"since"`
+	// Commands counts the commands of the session so far.
+	Commands uint64 `json:"commands"`
 }

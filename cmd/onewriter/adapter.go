@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/onewriter/onewriter/admin"
+	"github.com/onewriter/onewriter/admin/api"
+	"github.com/onewriter/onewriter/conf"
+	"github.com/onewriter/onewriter/failover"
+	"github.com/onewriter/onewriter/proxy"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// dataPath lets the controller steer the proxy; the two packages do not know each other's types.
+type dataPath struct{ *proxy.Cluster }
+
+// Resume implements failover.DataPath.
+func (d dataPath) Resume() failover.MoveReport { return failover.MoveReport(d.Cluster.Resume()) }
+
+// adminCluster shows one cluster to the admin endpoint.
+type adminCluster struct {
+	name       string
+	mode       conf.FailoverMode
+	servers    []topology.Instance
+	monitor    interface{ Snapshot() *topology.Snapshot }
+	controller *failover.Controller
+	proxy      *proxy.Cluster
+}
+
+// Name implements admin.Cluster.
+func (c *adminCluster) Name() string { return c.name }
+
+// Status implements admin.Cluster.
+func (c *adminCluster) Status() api.Cluster {
+	st := c.controller.Status()
+	out := api.Cluster{
+		Name: c.name, State: st.State.String(), Epoch: uint64(st.Epoch), Primary: st.Primary, Reasons: st.Reasons,
+	}
+	if !st.Since.IsZero() {
+		since := st.Since.UTC()
+		out.Since = &since
+	}
+	if o := st.Operation; o != nil {
+		out.Operation = &api.Operation{ID: o.ID, From: o.From, To: o.To, Step: o.Step}
+	}
+	snapshot := c.monitor.Snapshot()
+	for _, i := range c.servers {
+		o, _ := snapshot.Find(i.Name)
+		s := serverStatus(i, o, i.Name == st.Primary)
+		s.Sessions = c.proxy.SessionsOn(i.Name)
+		out.Servers = append(out.Servers, s)
+	}
+	for _, l := range c.proxy.Listeners() {
+		out.Listeners = append(out.Listeners, api.Listener{Address: l.Addr().String(), Route: l.Route().String(), Sessions: l.Sessions()})
+	}
+	out.Sessions.Held = c.proxy.Held()
+	for _, s := range c.proxy.Sessions() {
+		out.Sessions.Total++
+		if s.InTransaction {
+			out.Sessions.InTransaction++
+		}
+		if len(s.Pins) > 0 {
+			out.Sessions.Pinned++
+		}
+	}
+	return out
+}
+
+// serverStatus puts one observation into the words of the API. A server never seen is unknown in every respect.
+func serverStatus(i topology.Instance, o topology.Observation, primary bool) api.Server {
+	out := api.Server{
+		Name: i.Name, Address: i.Address, Probe: o.Class.String(), Role: topology.RoleUnknown.String(), Problems: append([]string{}, o.Problems...),
+		ReadOnly: o.Facts.ReadOnly || o.Facts.SuperReadOnly, Version: o.Facts.Version,
+	}
+	if o.Facts.Position.Known() {
+		out.Position = o.Facts.Position.String()
+	}
+	if o.Err != "" {
+		out.Problems = append(out.Problems, "The last probe failed: "+o.Err)
+	}
+	answers := o.Class == topology.ClassOK
+	switch {
+	case primary:
+		out.Role, out.Healthy = topology.RolePrimary.String(), answers
+	case len(o.Facts.Links) > 0:
+		out.Role, out.Healthy = topology.RoleStandby.String(), answers && replicates(o.Facts.Links)
+		out.LagSeconds = lagOf(o)
+	}
+	return out
+}
+
+func replicates(links []topology.Link) bool {
+	for _, l := range links {
+		if !l.Running() {
+			return false
+		}
+	}
+	return true
+}
+
+// lagOf is the larger of what the server says and what the heartbeat shows, nil when neither is known.
+func lagOf(o topology.Observation) *float64 {
+	lag, known := o.MeasuredLag, o.MeasuredLag >= 0 && !o.FactsAt.IsZero()
+	if !known {
+		lag = 0
+	}
+	for _, l := range o.Facts.Links {
+		if l.LagKnown {
+			lag, known = max(lag, l.Lag), true
+		}
+	}
+	if !known || !replicates(o.Facts.Links) {
+		return nil
+	}
+	seconds := lag.Seconds()
+	return &seconds
+}
+
+// Sessions implements admin.Cluster.
+func (c *adminCluster) Sessions() []api.Session {
+	list := c.proxy.Sessions()
+	out := make([]api.Session, 0, len(list))
+	for _, s := range list {
+		out = append(out, api.Session{
+			ID: s.ID, User: s.User, Client: s.Client, Listener: s.Listener, Target: s.Server, ConnectionID: s.ServerID,
+			InTransaction: s.InTransaction, Pins: s.Pins, Since: s.Since.UTC().Truncate(time.Millisecond), Commands: s.Commands,
+		})
+	}
+	return out
+}
+
+// Switchover implements admin.Cluster.
+func (c *adminCluster) Switchover(ctx context.Context, req api.SwitchoverRequest) (api.Switchover, error) {
+	if c.mode == conf.FailoverOff && !req.DryRun {
+		return api.Switchover{}, &admin.RefusedError{Reasons: []string{"The configuration says failover.mode: off, so nobody may move the primary role."}}
+	}
+	result, err := c.controller.Switchover(ctx, failover.Request{To: req.To, DryRun: req.DryRun, By: "admin API"})
+	var refused *failover.RefusedError
+	var aborted *failover.AbortedError
+	switch {
+	case errors.As(err, &refused):
+		return api.Switchover{}, &admin.RefusedError{Reasons: refused.Reasons}
+	case errors.As(err, &aborted):
+		return api.Switchover{}, &admin.AbortedError{ID: aborted.ID, Phase: aborted.Phase, Reasons: aborted.Reasons, Unresolved: aborted.Unresolved}
+	case err != nil:
+		return api.Switchover{}, err
+	}
+	return switchoverResult(result), nil
+}
+
+func switchoverResult(r failover.Result) api.Switchover {
+	out := api.Switchover{
+		ID: r.ID, From: r.From, To: r.To, Epoch: uint64(r.Epoch), Outcome: r.Outcome, PauseMS: r.PauseMS, SessionsMoved: r.SessionsMoved,
+		Warnings: r.Warnings, PredictedPauseMS: r.PredictedPauseMS,
+	}
+	for _, p := range r.Phases {
+		out.Phases = append(out.Phases, api.Phase(p))
+	}
+	for _, s := range r.SessionsClosed {
+		out.SessionsClosed = append(out.SessionsClosed, api.ClosedSession(s))
+	}
+	for _, b := range r.Blockers {
+		out.Blockers = append(out.Blockers, api.Blocker(b))
+	}
+	return out
+}
+
+// adminJournal shows the journal to the admin endpoint.
+type adminJournal struct{ *failover.Journal }
+
+// Events implements admin.Journal.
+func (j adminJournal) Events(after uint64) []api.Event {
+	events := j.Journal.Events(after)
+	out := make([]api.Event, len(events))
+	for i, e := range events {
+		out[i] = apiEvent(e)
+	}
+	return out
+}
+
+// Follow implements admin.Journal. What a slow reader missed is taken from the journal's memory.
+func (j adminJournal) Follow(ctx context.Context, after uint64, deliver func(api.Event) error) error {
+	fresh, cancel := j.Subscribe()
+	defer cancel()
+	for {
+		for _, e := range j.Events(after) {
+			if err := deliver(e); err != nil {
+				return err
+			}
+			after = e.Seq
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case _, ok := <-fresh: // only a sign that there is something new; Events has it
+			if !ok {
+				return nil
+			}
+		}
+	}
+}
+
+func apiEvent(e failover.Event) api.Event {
+	return api.Event{
+		Seq: e.Seq, At: e.At, Cluster: e.Cluster, Operation: e.Operation, Kind: e.Kind, Step: e.Step, State: e.State, Epoch: uint64(e.Epoch),
+		Primary: e.Primary, Outcome: e.Outcome, MS: e.MS, Reasons: e.Reasons, Evidence: e.Evidence,
+	}
+}
