@@ -59,8 +59,8 @@ func SessionSets(sql []byte, opt Options) ([]Assignment, bool) {
 			return list, !r.lex.broken
 		case t.kind == tokenSemi:
 			continue
-		case t.entry.word != wordSet:
-			r.skip(tokenSemi, 0)
+		case t.entry.word() != wordSet:
+			r.skip()
 			continue
 		}
 		var ok bool
@@ -95,19 +95,10 @@ func (r *reader) text(t token) []byte { return r.lex.src[t.start:t.end] }
 
 func (r *reader) ended() bool { return r.last.kind == tokenEnd || r.last.kind == tokenSemi }
 
-// skip reads up to a token of the kind, or up to the op outside of parentheses,
-// or the end of the statement.
-func (r *reader) skip(kind tokenKind, op byte) {
-	parens := 0
+// skip reads to the end of the statement.
+func (r *reader) skip() {
 	for !r.ended() {
-		switch t := r.next(); {
-		case t.kind == kind && kind != tokenOp, parens == 0 && t.is(op) && op != 0:
-			return
-		case t.is('('):
-			parens++
-		case t.is(')'):
-			parens--
-		}
+		r.next()
 	}
 }
 
@@ -115,7 +106,7 @@ func (r *reader) skip(kind tokenKind, op byte) {
 func (r *reader) assignments(list []Assignment) ([]Assignment, bool) {
 	scope := ScopeSession
 	t := r.next()
-	if t.entry.word == wordStatement {
+	if t.entry.word() == wordStatement {
 		scope, t = ScopeStatement, r.next()
 	}
 	for {
@@ -124,8 +115,8 @@ func (r *reader) assignments(list []Assignment) ([]Assignment, bool) {
 			return list, false
 		}
 		list = append(list, a)
-		if r.last.entry.word == wordFor {
-			r.skip(tokenSemi, 0)
+		if r.last.entry.word() == wordFor {
+			r.skip()
 		}
 		if r.ended() {
 			return list, true
@@ -140,12 +131,12 @@ func (r *reader) assignment(t token, scope *Scope) (Assignment, bool) {
 		a := Assignment{Scope: ScopeUser, Name: r.userName(t)}
 		return a, r.assigned() && r.value(&a, r.next())
 	}
-	switch t.entry.word {
+	switch t.entry.word() {
 	case wordNames:
 		a := Assignment{Scope: ScopeNames}
 		return a, r.value(&a, r.next())
 	case wordCharacter:
-		if r.next().entry.word == wordSet {
+		if r.next().entry.word() == wordSet {
 			r.next()
 		}
 		a := Assignment{Scope: ScopeCharset}
@@ -169,11 +160,11 @@ func (r *reader) variable(t token, scope *Scope) (Assignment, bool) {
 		}
 		scope, t = &own, r.next()
 	}
-	switch t.entry.word {
+	switch t.entry.word() {
 	case wordGlobal, wordSession, wordLocal:
 		switch {
 		case *scope == ScopeStatement:
-		case t.entry.word == wordGlobal:
+		case t.entry.word() == wordGlobal:
 			*scope = ScopeGlobal
 		default:
 			*scope = ScopeSession
@@ -186,7 +177,7 @@ func (r *reader) variable(t token, scope *Scope) (Assignment, bool) {
 	if t.kind != tokenWord && t.kind != tokenBacktick && t.kind != tokenString {
 		return Assignment{}, false
 	}
-	if w := t.entry.word; w == wordTransaction || w == wordAuthorization {
+	if w := t.entry.word(); w == wordTransaction || w == wordAuthorization {
 		return Assignment{}, false
 	}
 	a := Assignment{Scope: *scope, Name: strings.ToLower(r.name(t))}
@@ -210,7 +201,7 @@ func (r *reader) value(a *Assignment, t token) bool {
 			parens++
 		case t.is(')'):
 			parens--
-		case parens == 0 && (t.is(',') || a.Scope == ScopeStatement && t.entry.word == wordFor):
+		case parens == 0 && (t.is(',') || a.Scope == ScopeStatement && t.entry.word() == wordFor):
 			return r.closeValue(a, start, end, tokens)
 		}
 		sign := tokens == 0 && (t.is('-') || t.is('+'))

@@ -59,7 +59,6 @@ func (s *Statement) add(o Statement, broken bool) {
 // mark is what is remembered of a token that has passed.
 type mark struct {
 	kind tokenKind
-	op   byte
 	word word
 }
 
@@ -157,7 +156,7 @@ func (c *classifier) next() token {
 	}
 	t := c.lex.next()
 	c.note(t)
-	c.before = mark{c.last.kind, c.last.op, c.last.entry.word}
+	c.before = mark{c.last.kind, c.last.entry.word()}
 	c.last = t
 	return t
 }
@@ -181,11 +180,9 @@ func (c *classifier) note(t token) {
 	}
 	switch t.kind {
 	case tokenWord:
-		if t.entry.word != wordNone {
-			c.noteWord(t.entry.word)
+		if t.entry.word() != wordNone {
+			c.noteWord(t.entry.word())
 		}
-	case tokenOp:
-		c.noteOp(t.op)
 	case tokenUserVar:
 		c.noteUserVar()
 	case tokenAssign:
@@ -197,6 +194,8 @@ func (c *classifier) note(t token) {
 	case tokenSemi:
 		c.done = true
 	case tokenBacktick, tokenString, tokenNumber, tokenSysVar:
+	default:
+		c.noteOp(byte(t.kind))
 	}
 }
 
@@ -216,12 +215,12 @@ func (c *classifier) noteOp(op byte) {
 
 func (c *classifier) noteUserVar() {
 	switch {
-	case c.last.entry.word == wordInto:
+	case c.last.entry.word() == wordInto:
 		c.effects |= UserVariable
 		return
-	case c.last.kind == tokenWord && c.last.entry == entry{} && c.lex.src[c.last.end] == '@':
+	case c.last.kind == tokenWord && c.last.entry == 0 && c.lex.src[c.last.end] == '@':
 		return // user@host
-	case c.verb == Set && (c.last.entry.word == wordSet || c.last.is(',') && c.parens == 0):
+	case c.verb == Set && (c.last.entry.word() == wordSet || c.last.is(',') && c.parens == 0):
 		return // SET @v, noted as an assignment
 	}
 	switch c.verb {
@@ -248,10 +247,10 @@ func (c *classifier) noteCall() {
 	if c.target {
 		return
 	}
-	if !e.builtin || c.before.op == '.' && c.before.kind == tokenOp {
+	if e&builtin == 0 || c.before.kind == tokenOp|'.' {
 		c.noteUnknownCall()
 	}
-	switch e.word {
+	switch e.word() {
 	case wordNamedLock:
 		c.effects |= NamedLock
 	case wordNamedLockRelease:

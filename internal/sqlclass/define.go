@@ -4,22 +4,22 @@ package sqlclass
 func (c *classifier) define(verb word) {
 	c.verb = DDL
 	t := c.next()
-	if t.entry.word == wordOr { // OR REPLACE
+	if t.entry.word() == wordOr { // OR REPLACE
 		c.next()
 		t = c.next()
 	}
 	switch {
-	case t.entry.word == wordTemporary && verb == wordDrop:
+	case t.entry.word() == wordTemporary && verb == wordDrop:
 		c.effects |= TempTableDrop
-	case t.entry.word == wordTemporary:
+	case t.entry.word() == wordTemporary:
 		c.effects |= TempTable
-	case t.entry.word == wordPrepare && verb == wordDrop:
+	case t.entry.word() == wordPrepare && verb == wordDrop:
 		c.verb = Deallocate
 		c.effects |= TextDeallocate
 		return
 	}
 	for !c.done {
-		switch t.entry.word {
+		switch t.entry.word() {
 		case wordTable, wordObject:
 			return
 		case wordUser, wordRole:
@@ -42,7 +42,7 @@ func (c *classifier) body() {
 	blocks, afterEnd := 0, false
 	for {
 		t := c.lex.next()
-		w := t.entry.word
+		w := t.entry.word()
 		switch {
 		case t.kind == tokenSemi && blocks <= 0, t.kind == tokenEnd:
 			if blocks > 0 {

@@ -9,14 +9,14 @@ import "strconv"
 func PreparedText(sql []byte, opt Options) (name, text string, ok bool) {
 	r := reader{}
 	r.lex.init(sql, opt)
-	if r.next().entry.word != wordPrepare {
+	if r.next().entry.word() != wordPrepare {
 		return "", "", false
 	}
 	n := r.next()
 	if n.kind != tokenWord && n.kind != tokenBacktick && n.kind != tokenString {
 		return "", "", false
 	}
-	if r.next().entry.word != wordFrom {
+	if r.next().entry.word() != wordFrom {
 		return "", "", false
 	}
 	t := r.next()
@@ -31,10 +31,10 @@ func PreparedText(sql []byte, opt Options) (name, text string, ok bool) {
 func DeallocatedName(sql []byte, opt Options) (name string, ok bool) {
 	r := reader{}
 	r.lex.init(sql, opt)
-	if w := r.next().entry.word; w != wordDeallocate && w != wordDrop {
+	if w := r.next().entry.word(); w != wordDeallocate && w != wordDrop {
 		return "", false
 	}
-	if r.next().entry.word != wordPrepare {
+	if r.next().entry.word() != wordPrepare {
 		return "", false
 	}
 	n := r.next()
@@ -76,14 +76,14 @@ func (k KillKind) String() string {
 func KillTarget(sql []byte, opt Options) (kind KillKind, id uint64, start, end int, ok bool) {
 	r := reader{}
 	r.lex.init(sql, opt)
-	if r.next().entry.word != wordKill {
+	if r.next().entry.word() != wordKill {
 		return kind, 0, 0, 0, false
 	}
 	t := r.next()
-	if w := t.entry.word; w == wordSoft || w == wordHard {
+	if w := t.entry.word(); w == wordSoft || w == wordHard {
 		t = r.next()
 	}
-	switch t.entry.word {
+	switch t.entry.word() {
 	case wordConnection:
 		t = r.next()
 	case wordQuery:

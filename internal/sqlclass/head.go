@@ -6,7 +6,7 @@ func (c *classifier) head(t token) {
 	for t.is('(') {
 		t = c.next()
 	}
-	w := t.entry.word
+	w := t.entry.word()
 	if verb := plainVerb(w); verb != Empty {
 		c.verb = verb
 		return
@@ -110,9 +110,9 @@ func (c *classifier) with() {
 		if c.parens > 0 {
 			continue
 		}
-		switch t.entry.word {
+		switch t.entry.word() {
 		case wordSelect, wordTable, wordUpdate, wordDelete, wordInsert, wordReplace:
-			c.verb = plainVerb(t.entry.word)
+			c.verb = plainVerb(t.entry.word())
 			return
 		default:
 		}
@@ -123,9 +123,9 @@ func (c *classifier) with() {
 func (c *classifier) show() {
 	c.verb = Show
 	t := c.next()
-	first := t.entry.word
+	first := t.entry.word()
 	for i := 0; i < 6 && !c.done; i++ {
-		switch t.entry.word {
+		switch t.entry.word() {
 		case wordWarnings:
 			if i == 0 || first == wordCount {
 				c.effects |= DiagnosticsRead
@@ -144,7 +144,7 @@ func (c *classifier) show() {
 func (c *classifier) explain(w word) {
 	c.verb = Explain
 	for !c.done {
-		switch t := c.next(); t.entry.word {
+		switch t := c.next(); t.entry.word() {
 		case wordTable:
 			if w == wordAnalyze {
 				c.verb = Admin
@@ -169,7 +169,7 @@ func (c *classifier) explain(w word) {
 func (c *classifier) load() {
 	c.verb = LoadData
 	for !c.done {
-		switch t := c.next(); t.entry.word {
+		switch t := c.next(); t.entry.word() {
 		case wordLocal:
 			c.effects |= LoadLocal
 			return

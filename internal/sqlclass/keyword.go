@@ -7,10 +7,14 @@ import "strings"
 type word uint8
 
 // entry is what the word table knows of a name.
-type entry struct {
-	word    word
-	builtin bool // may stand before a parenthesis without being a stored function
-}
+// The low byte is its meaning.
+type entry uint16
+
+// builtin marks names that may stand before a parenthesis without being a stored
+// function.
+const builtin entry = 0x100
+
+func (e entry) word() word { return word(e) }
 
 const (
 	wordNone word = iota
@@ -212,11 +216,11 @@ func newWordTable() *nameTable {
 	t := new(nameTable)
 	for w, names := range namesByWord {
 		for name := range strings.FieldsSeq(names) {
-			t.add(name).word = w
+			*t.add(name) |= entry(w)
 		}
 	}
 	for name := range strings.FieldsSeq(builtinNames) {
-		t.add(name).builtin = true
+		*t.add(name) |= builtin
 	}
 	return t
 }
@@ -245,7 +249,7 @@ func lookup(name []byte, hash uint32) entry {
 			return knownNames[i].entry
 		}
 	}
-	return entry{}
+	return 0
 }
 
 // lookupName is lookup for a name whose hash is not known yet.

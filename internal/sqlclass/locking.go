@@ -8,7 +8,7 @@ func (c *classifier) locking(w word) {
 		c.lock()
 	case wordUnlock:
 		c.verb = Unlock
-		if c.next().entry.word == wordTable {
+		if c.next().entry.word() == wordTable {
 			c.effects |= TableUnlock
 		} else {
 			c.effects |= GlobalReadUnlock
@@ -29,12 +29,12 @@ func (c *classifier) locking(w word) {
 // lock reads LOCK TABLES, LOCK INSTANCE FOR BACKUP and Percona's LOCK TABLES FOR
 // BACKUP and LOCK BINLOG FOR BACKUP.
 func (c *classifier) lock() {
-	if c.next().entry.word != wordTable {
+	if c.next().entry.word() != wordTable {
 		c.effects |= GlobalReadLock
 		return
 	}
 	c.effects |= TableLock
-	if c.next().entry.word == wordFor {
+	if c.next().entry.word() == wordFor {
 		c.effects |= GlobalReadLock
 	}
 }
@@ -42,8 +42,8 @@ func (c *classifier) lock() {
 // flush looks for WITH READ LOCK and FOR EXPORT.
 func (c *classifier) flush() {
 	for !c.done {
-		before := c.last.entry.word
-		switch c.next().entry.word {
+		before := c.last.entry.word()
+		switch c.next().entry.word() {
 		case wordLock:
 			if before == wordRead {
 				c.effects |= GlobalReadLock
@@ -59,13 +59,13 @@ func (c *classifier) flush() {
 
 // backup reads MariaDB's BACKUP statements.
 func (c *classifier) backup() {
-	switch c.next().entry.word {
+	switch c.next().entry.word() {
 	case wordLock:
 		c.effects |= GlobalReadLock
 	case wordUnlock:
 		c.effects |= GlobalReadUnlock
 	case wordStage:
-		if c.next().entry.word == wordEnd {
+		if c.next().entry.word() == wordEnd {
 			c.effects |= GlobalReadUnlock
 		} else {
 			c.effects |= GlobalReadLock
@@ -78,7 +78,7 @@ func (c *classifier) backup() {
 // effect.
 func (c *classifier) handler() {
 	for !c.done {
-		switch c.next().entry.word {
+		switch c.next().entry.word() {
 		case wordOpen:
 			c.effects |= HandlerOpen
 		case wordClose:

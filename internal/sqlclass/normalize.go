@@ -120,7 +120,7 @@ func (n *normalizer) introduced(t token) bool {
 // sign appends a plus or minus and remembers where, if no operand stands before.
 func (n *normalizer) sign(text []byte) {
 	at := len(n.out) + 1
-	n.space(token{kind: tokenOp, op: text[0]})
+	n.space(token{kind: tokenOp | tokenKind(text[0])})
 	n.out = append(n.out, text...)
 	n.unary = 0
 	if !n.operandBefore() {
@@ -135,11 +135,9 @@ func (n *normalizer) operandBefore() bool {
 	case tokenNumber, tokenString, tokenBacktick, tokenUserVar:
 		return true
 	case tokenWord:
-		return n.last.entry == entry{}
-	case tokenOp:
-		return n.last.is(')') || n.last.is('?')
+		return n.last.entry == 0
 	default:
-		return false
+		return n.last.is(')') || n.last.is('?')
 	}
 }
 
@@ -151,7 +149,7 @@ func (n *normalizer) space(t token) {
 	switch c := n.out[len(n.out)-1]; {
 	case c == '(' || c == '.' || c == ' ':
 	case n.last.kind == tokenSysVar:
-	case t.kind == tokenOp && n.last.kind == tokenOp && n.last.end == t.start && t.op != '(':
+	case t.isOp() && n.last.isOp() && n.last.end == t.start && !t.is('('):
 		// <=, ->>, ||
 	default:
 		n.out = append(n.out, ' ')

@@ -2,7 +2,7 @@ package sqlclass
 
 // noteWord sets the effects of a word by what stands before it.
 func (c *classifier) noteWord(w word) {
-	last := c.last.entry.word
+	last := c.last.entry.word()
 	c.noteTarget(w)
 	switch w {
 	case wordUpdate, wordShare:

@@ -8,14 +8,14 @@ func (c *classifier) textPrepared(w word) {
 	case wordPrepare:
 		c.verb = Prepare
 		c.effects |= TextPrepare
-		for !c.done && c.last.entry.word != wordFrom {
+		for !c.done && c.last.entry.word() != wordFrom {
 			c.next()
 		}
 		c.dynamic()
 	case wordExecute:
 		c.verb = Execute
 		c.effects |= TextExecute | Opaque
-		if c.next().entry.word == wordImmediate {
+		if c.next().entry.word() == wordImmediate {
 			c.dynamic()
 		}
 	default:
@@ -33,7 +33,7 @@ func (c *classifier) dynamic() {
 		return
 	}
 	after := c.next()
-	if !c.done && after.entry.word != wordUsing {
+	if !c.done && after.entry.word() != wordUsing {
 		c.effects |= Unclear
 		return
 	}

@@ -4,7 +4,7 @@ package sqlclass
 func (c *classifier) set() {
 	global := false
 	t := c.next()
-	if t.entry.word == wordStatement {
+	if t.entry.word() == wordStatement {
 		c.setStatement()
 		return
 	}
@@ -27,7 +27,7 @@ func (c *classifier) set() {
 // scope reads an optional scope and returns the token behind it. SET GLOBAL a = 1,
 // b = 2 sets both globally; @@global.a holds for the one name only [MariaDB 10.11].
 func (c *classifier) scope(t token, global *bool) token {
-	switch t.entry.word {
+	switch t.entry.word() {
 	case wordGlobal:
 		*global = true
 	case wordSession, wordLocal:
@@ -56,7 +56,7 @@ func (c *classifier) assignment(t token, global bool) {
 		c.effects |= Unclear
 		return
 	}
-	switch e.word {
+	switch e.word() {
 	case wordTransaction:
 		c.effects |= SetTransaction
 	case wordNames, wordCharacter:
@@ -70,7 +70,7 @@ func (c *classifier) assignment(t token, global bool) {
 	case wordResource, wordAuthorization:
 		c.effects |= Untracked
 	default:
-		c.variable(e.word, global)
+		c.variable(e.word(), global)
 		return
 	}
 	if global {
@@ -111,7 +111,7 @@ func (c *classifier) skipItem() word {
 		if t.is(',') {
 			return wordNone
 		}
-		if t.entry.word == wordFor && c.effects.Has(SetStatement) {
+		if t.entry.word() == wordFor && c.effects.Has(SetStatement) {
 			return wordFor
 		}
 	}

@@ -24,7 +24,7 @@ func (c *classifier) transaction(w word) {
 // begin tells BEGIN [WORK] from the beginning of a block.
 func (c *classifier) begin() {
 	switch t := c.next(); {
-	case c.done, t.entry.word == wordTransaction:
+	case c.done, t.entry.word() == wordTransaction:
 		c.verb, c.txn = Begin, TxnBegin
 	default: // BEGIN NOT ATOMIC, or a block of sql_mode ORACLE
 		c.compound()
@@ -33,14 +33,14 @@ func (c *classifier) begin() {
 
 // startTransaction tells START TRANSACTION from START REPLICA and its like.
 func (c *classifier) startTransaction() {
-	if c.next().entry.word != wordTransaction {
+	if c.next().entry.word() != wordTransaction {
 		c.verb = Admin
 		return
 	}
 	c.verb, c.txn = Begin, TxnBegin
 	for !c.done {
-		before := c.last.entry.word
-		switch c.next().entry.word {
+		before := c.last.entry.word()
+		switch c.next().entry.word() {
 		case wordOnly:
 			if before == wordRead {
 				c.effects |= TxnReadOnly
@@ -58,8 +58,8 @@ func (c *classifier) startTransaction() {
 // [[NO] RELEASE], and TO SAVEPOINT.
 func (c *classifier) completion() {
 	for !c.done {
-		before := c.last.entry.word
-		switch c.next().entry.word {
+		before := c.last.entry.word()
+		switch c.next().entry.word() {
 		case wordTo:
 			c.verb, c.txn = Savepoint, TxnNone
 		case wordChain:
@@ -78,7 +78,7 @@ func (c *classifier) completion() {
 // xa reads the XA statements. XA RECOVER has no effects.
 func (c *classifier) xa() {
 	c.verb = XA
-	switch c.next().entry.word {
+	switch c.next().entry.word() {
 	case wordStart, wordBegin:
 		c.txn, c.effects = TxnBegin, c.effects|XABegin
 	case wordEnd:
