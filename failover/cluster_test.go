@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -314,4 +315,44 @@ func (c *cluster) rows(server string) map[uint64]uint32 {
 		c.t.Fatal(err)
 	}
 	return out
+}
+
+// longTransaction opens a transaction through the gateway and keeps it open until it is ended.
+func (c *cluster) longTransaction() error {
+	return c.gate.use(context.Background(), func(ctx context.Context, db *sql.DB, _ topology.Primary) error {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }()
+		if _, err := tx.ExecContext(ctx, "INSERT INTO acks VALUES (1099511627776, @@server_id, 0)"); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Second):
+			return tx.Commit()
+		}
+	})
+}
+
+// wantSameRows fails unless all servers come to have the same rows.
+func (c *cluster) wantSameRows() {
+	c.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		first, same := c.rows(c.servers[0].Name), true
+		for _, s := range c.servers[1:] {
+			same = same && maps.Equal(first, c.rows(s.Name))
+		}
+		if same {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Error("the servers do not have the same rows")
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
