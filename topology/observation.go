@@ -84,6 +84,8 @@ type Link struct {
 	AppliedFile  gtid.Position
 	// Heartbeats counts replication heartbeats received; it freezes at once when the source hangs.
 	Heartbeats uint64
+	// HeartbeatPeriod is how often the source sends one while it has no events; 0 when unknown.
+	HeartbeatPeriod time.Duration
 	// Delay is the configured replication delay (SOURCE_DELAY); such a replica is no candidate.
 	Delay time.Duration
 }
@@ -127,9 +129,11 @@ type Observation struct {
 	Err      string // the error in the server's or the kernel's words, "" when Class is ok
 	Facts    Facts  // of the last successful probe; zero if there never was one
 	FactsAt  time.Time
-	// ReceiveAge is how long ago the standby last received anything (event or heartbeat) from its source.
+	// ReceiveAge is how long ago the standby last received anything (event or heartbeat) from its source, as of the
+	// snapshot's time; 0 for a server that has no link.
 	ReceiveAge time.Duration
-	// MeasuredLag is now minus the newest heartbeat row applied here; negative when unknown.
+	// MeasuredLag is how long the standby takes to apply what we write on the primary: the age of our oldest heartbeat
+	// row that has not arrived, on our own clock. Negative when unknown, and on the primary.
 	MeasuredLag time.Duration
 	// Problems are findings a person should read, each a short sentence.
 	Problems []string

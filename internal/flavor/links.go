@@ -42,6 +42,9 @@ func linkOf(r record) topology.Link {
 		AppliedFile:    gtid.FilePos(r.str("relay_master_log_file"), r.uint("exec_master_log_pos")),
 		Delay:          time.Duration(r.uint("sql_delay")) * time.Second,
 	}
+	if period, err := strconv.ParseFloat(r.str("slave_heartbeat_period"), 64); err == nil { // MariaDB only
+		l.HeartbeatPeriod = time.Duration(period * float64(time.Second))
+	}
 	if lag := r["seconds_behind_master"]; lag.Valid {
 		if n, err := strconv.Atoi(lag.String); err == nil {
 			l.LagKnown, l.Lag = true, time.Duration(n)*time.Second

@@ -117,10 +117,10 @@ func Parse(text string) (Position, error) {
 	if text == "" {
 		return Position{}, nil
 	}
-	if p, err := ParseMySQL(text); err == nil {
+	if p, err := ParseMySQL(text); err == nil && !p.Empty() {
 		return p, nil
 	}
-	if p, err := ParseMariaDB(text); err == nil {
+	if p, err := ParseMariaDB(text); err == nil && !p.Empty() {
 		return p, nil
 	}
 	return ParseFile(text)

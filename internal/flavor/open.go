@@ -1,0 +1,41 @@
+package flavor
+
+import (
+	"crypto/tls"
+	"database/sql"
+	"fmt"
+	"time"
+
+	driver "github.com/go-sql-driver/mysql"
+)
+
+// Login is how the control account gets in.
+type Login struct {
+	User     string
+	Password string
+	// TLS encrypts the connection when it is not nil.
+	TLS *tls.Config
+	// Timeout bounds the dial alone, default 1 s. Statements are bounded by their contexts.
+	Timeout time.Duration
+}
+
+// Open prepares a handle on the server at address (host:port) with the session settings this package relies on. It
+// does not connect yet.
+func Open(address string, l Login) (*sql.DB, error) {
+	c := driver.NewConfig()
+	c.Net, c.Addr = "tcp", address
+	c.User, c.Passwd, c.TLS = l.User, l.Password, l.TLS
+	c.Timeout = l.Timeout
+	if c.Timeout <= 0 {
+		c.Timeout = time.Second
+	}
+	c.InterpolateParams = true // no prepared statements: one round trip for each statement
+	c.Params = map[string]string{"sql_mode": "'STRICT_ALL_TABLES'"}
+	c.ConnectionAttributes = "program_name:onewriter-control"
+	c.Logger = &driver.NopLogger{} // the errors themselves come back
+	connector, err := driver.NewConnector(c)
+	if err != nil {
+		return nil, fmt.Errorf("prepare connections to %s: %w", address, err)
+	}
+	return sql.OpenDB(connector), nil
+}
