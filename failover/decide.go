@@ -84,9 +84,9 @@ func decideNoneWritable(q question, known coord.State) verdict {
 	if len(away) == len(q.View) {
 		return verdict{Kind: verdictNone, Reasons: append([]string{"No server of the cluster answers."}, away...)}
 	}
-	if known.Epoch == 0 {
+	if !q.HaveKnown {
 		return verdict{Kind: verdictNone, Reasons: append([]string{
-			"No server is writable and there is no state file that names the primary. On the server that holds the newest data run: SET GLOBAL read_only=0.",
+			"No server is writable and there is no state file that names the primary." + rowHint(known) + " On the server that holds the newest data run: SET GLOBAL read_only=0.",
 		}, away...)}
 	}
 	k, ok := q.View.find(known.Primary.Name)
@@ -175,9 +175,9 @@ func decideMoved(q question, known coord.State, x serverView, away []string) ver
 
 func decideManyWritable(q question, known coord.State, writable []string) verdict {
 	all := strings.Join(writable, " and ")
-	if known.Epoch == 0 {
+	if !q.HaveKnown {
 		return verdict{Kind: verdictSplit, Reasons: []string{
-			fmt.Sprintf("%s are writable at the same time and nothing is stored that says which one is the primary.", all),
+			fmt.Sprintf("%s are writable at the same time and there is no state file that names the primary.%s", all, rowHint(known)),
 			"On each server that shall not be the primary run: SET GLOBAL read_only=1 (MySQL: SET GLOBAL super_read_only=1). Then compare the data of both.",
 		}}
 	}
@@ -199,6 +199,15 @@ func decideManyWritable(q question, known coord.State, writable []string) verdic
 	k, _ := q.View.find(known.Primary.Name)
 	return verdict{Kind: verdictClose, Primary: k.Instance, Epoch: known.Epoch, Others: others, Reasons: []string{fmt.Sprintf(
 		"%s are writable at the same time. %s is the primary since epoch %d; %s is being closed (SET GLOBAL read_only=1).", all, k.Instance.Name, known.Epoch, strings.Join(others, " and "))}}
+}
+
+// rowHint tells what the epoch rows say where there is no state file. A person may trust them; to open or to close a
+// server by itself, onewriter wants its own memory.
+func rowHint(known coord.State) string {
+	if known.Epoch == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" The newest row of onewriter.epoch says that it was %s in epoch %d.", known.Primary.Name, known.Epoch)
 }
 
 func notConfigured(known coord.State) string {
