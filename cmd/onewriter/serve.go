@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/onewriter/onewriter/admin"
+	"github.com/onewriter/onewriter/conf"
+	"github.com/onewriter/onewriter/failover"
+)
+
+func newServeCommand() *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the proxy",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := conf.Load(config)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), c, cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVarP(&config, "config", "c", "onewriter.yaml", "configuration file")
+	return cmd
+}
+
+// serve runs everything that c describes until ctx is done.
+func serve(ctx context.Context, c *conf.Config, stderr io.Writer) error {
+	log, err := newLogger(c.Log, stderr)
+	if err != nil {
+		return err
+	}
+	for _, w := range c.Warnings {
+		log.Warn().Str("problem", w.String()).Msg("configuration warning")
+	}
+	journal, err := failover.NewJournal(failover.JournalConfig{Path: filepath.Join(c.StateDir, "journal.jsonl")})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = journal.Close() }()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	clusters := make([]*cluster, 0, len(c.Clusters))
+	defer func() {
+		for _, cl := range clusters {
+			cl.close()
+		}
+	}()
+	for _, cc := range c.Clusters {
+		cl, err := newCluster(c, cc, journal, registry, log)
+		if err != nil {
+			return fmt.Errorf("cluster %s: %w", cc.Name, err)
+		}
+		clusters = append(clusters, cl)
+	}
+	endpoint, err := newEndpoint(ctx, c, clusters, journal, registry, log)
+	if err != nil {
+		return err
+	}
+	return runParts(ctx, c, clusters, endpoint, log)
+}
+
+// runParts starts the parts and, when ctx is done, ends them in order: clients first, then the controllers, which may have
+// an operation to bring to its end, then the probes and the admin endpoint.
+func runParts(ctx context.Context, c *conf.Config, clusters []*cluster, endpoint *admin.Server, log zerolog.Logger) error {
+	g, running := errgroup.WithContext(ctx)
+	control, stopControl := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopControl()
+	for _, cl := range clusters {
+		g.Go(func() error { return cl.runControl(control) })
+	}
+	if endpoint != nil {
+		g.Go(func() error { return endpoint.Run(control) })
+	}
+	g.Go(func() error {
+		defer stopControl()
+		<-running.Done()
+		if endpoint != nil {
+			endpoint.Drain()
+		}
+		return nil
+	})
+	// The data path ends before the control path: its own group tells when.
+	var data errgroup.Group
+	for _, cl := range clusters {
+		data.Go(func() error { return cl.data.Run(running, c.Shutdown.Grace) })
+	}
+	log.Info().Str("version", versionLine()).Msg("onewriter started")
+	derr := data.Wait()
+	stopControl()
+	err := errors.Join(derr, g.Wait())
+	log.Info().Msg("onewriter stopped")
+	return explainSetup(err)
+}
+
+// explainSetup adds the SQL to run to the error that says that it has to be.
+func explainSetup(err error) error {
+	se := (*failover.SetupError)(nil)
+	if !errors.As(err, &se) {
+		return err
+	}
+	text := ""
+	for _, sql := range se.SQL {
+		text += "\n  " + sql + ";"
+	}
+	return fmt.Errorf("%w%s", err, text)
+}
+
+func newLogger(c conf.Log, stderr io.Writer) (zerolog.Logger, error) {
+	level, err := zerolog.ParseLevel(c.Level)
+	if err != nil {
+		return zerolog.Nop(), fmt.Errorf("log level: %w", err)
+	}
+	zerolog.TimeFieldFormat = time.RFC3339Nano
+	w := stderr
+	if c.Format == "console" {
+		w = zerolog.ConsoleWriter{Out: stderr, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != ""}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger(), nil
+}

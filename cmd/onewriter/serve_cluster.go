@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/onewriter/onewriter/backend"
+	"github.com/onewriter/onewriter/conf"
+	"github.com/onewriter/onewriter/coord/local"
+	"github.com/onewriter/onewriter/failover"
+	"github.com/onewriter/onewriter/health"
+	"github.com/onewriter/onewriter/internal/auth"
+	"github.com/onewriter/onewriter/proxy"
+	"github.com/onewriter/onewriter/router"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// cluster is one cluster of the configuration with all its parts.
+type cluster struct {
+	config  conf.Cluster
+	data    *proxy.Cluster
+	control *failover.Controller
+	monitor *health.Monitor
+	users   *auth.UserTable
+	dialer  *backend.Dialer
+	state   *local.File
+	pools   map[string]*sql.DB // for reading account tables, by server name
+}
+
+func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, registry *prometheus.Registry, log zerolog.Logger) (*cluster, error) {
+	cl := &cluster{config: cc, pools: map[string]*sql.DB{}}
+	log = log.With().Str("cluster", cc.Name).Logger()
+	ok := false
+	defer func() {
+		if !ok {
+			cl.close()
+		}
+	}()
+	servers := instances(cc)
+	connect, err := controlConnect(cc)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range servers {
+		db, err := connect(i)
+		if err != nil {
+			return nil, err
+		}
+		db.SetMaxOpenConns(1)
+		db.SetConnMaxIdleTime(30 * time.Second)
+		cl.pools[i.Name] = db
+	}
+	holder := holderName()
+	if cl.state, err = local.Open(filepath.Join(c.StateDir, cc.Name+".state"), cc.Name, holder); err != nil {
+		return nil, err
+	}
+	if err := cl.makeData(cc, servers, registry, log); err != nil {
+		return nil, err
+	}
+	cl.monitor, err = health.New(health.Config{
+		Cluster: cc.Name, Servers: servers, Connect: connect, Interval: cc.Health.Interval, Timeout: cc.Health.Timeout,
+		Heartbeat: cc.Health.Heartbeat, Writer: holder, Logger: log.With().Str("part", "health").Logger(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	cl.control, err = failover.New(failover.Config{
+		Cluster: cc.Name, Servers: servers, Monitor: cl.monitor, DataPath: dataPath{cl.data}, Lease: cl.state, Store: cl.state,
+		Journal: journal, Connect: connect, ControlUser: cc.Control.User,
+		Replication: failover.Replication{User: cc.Replication.User, Password: cc.Replication.Password.Reveal()},
+		Limits:      limitsOf(cc.Failover), Logger: log.With().Str("part", "failover").Logger(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	ok = true
+	return cl, nil
+}
+
+// makeData makes the data path.
+func (cl *cluster) makeData(cc conf.Cluster, servers []topology.Instance, registry *prometheus.Registry, log zerolog.Logger) error {
+	ca, err := loadCA(cc.ServerTLS.CAFile)
+	if err != nil {
+		return err
+	}
+	log = log.With().Str("part", "proxy").Logger()
+	cl.dialer = backend.New(backend.Config{TLS: serverTLSMode(cc.ServerTLS.Mode), CA: ca, Timeout: cc.Limits.ConnectTimeout, Logger: log})
+	cl.users = auth.NewUserTable(auth.UserTableConfig{DB: cl.accountSource, Logger: log})
+	explicit := map[string]auth.Secret{}
+	for _, u := range cc.Users {
+		explicit[u.Name] = auth.NewPassword([]byte(u.Password.Reveal()))
+	}
+	keys, err := auth.LoadKeys(auth.KeyFiles{})
+	if err != nil {
+		return err
+	}
+	authenticator, err := auth.New(auth.Config{Users: cl.users, Keys: keys, Explicit: explicit, Logger: log})
+	if err != nil {
+		return err
+	}
+	listeners, err := listenersOf(cc, keys)
+	if err != nil {
+		return err
+	}
+	cl.data, err = proxy.NewCluster(proxy.Config{
+		Name: cc.Name, Servers: servers, Authenticator: authenticator, Dialer: cl.dialer, Listeners: listeners,
+		HoldTimeout: cc.Limits.HoldTimeout, ConnectTimeout: cc.Limits.ConnectTimeout, HandshakeTimeout: cc.Limits.HandshakeTimeout,
+		Metrics: proxy.NewMetrics(registry, cc.Name), Logger: log,
+	})
+	return err
+}
+
+// accountSource is the server to read accounts from: the primary, else any.
+func (cl *cluster) accountSource() *sql.DB {
+	if p := cl.data.Primary(); p.Instance.Known() {
+		return cl.pools[p.Instance.Name]
+	}
+	for _, o := range cl.monitor.Snapshot().Servers {
+		if o.Class == topology.ClassOK {
+			return cl.pools[o.Instance.Name]
+		}
+	}
+	return nil
+}
+
+// runControl runs everything but the data path until ctx is done; the controller ends before the probes do.
+func (cl *cluster) runControl(ctx context.Context) error {
+	probing, stopProbing := context.WithCancel(context.WithoutCancel(ctx))
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer stopProbing()
+		if err := cl.control.Run(gctx); err != nil {
+			return fmt.Errorf("cluster %s: %w", cl.config.Name, err)
+		}
+		return nil
+	})
+	g.Go(func() error { return cl.monitor.Run(probing) })
+	g.Go(func() error { return cl.users.Run(gctx) })
+	g.Go(func() error { return cl.dialer.Run(gctx) })
+	g.Go(func() error { cl.feedRouting(gctx); return nil })
+	return g.Wait()
+}
+
+// feedRouting hands what the probes see of the standbys to the data path.
+func (cl *cluster) feedRouting(ctx context.Context) {
+	snapshots, cancel := cl.monitor.Subscribe()
+	defer cancel()
+	for {
+		select {
+		case s := <-snapshots:
+			cl.data.Observe(standbysOf(s, cl.data.Primary().Instance.Name))
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (cl *cluster) close() {
+	for _, db := range cl.pools {
+		_ = db.Close()
+	}
+	if cl.state != nil {
+		_ = cl.state.Close()
+	}
+}
+
+// standbysOf judges which servers can serve reads as standby.
+func standbysOf(s *topology.Snapshot, primary string) []router.Standby {
+	out := make([]router.Standby, 0, len(s.Servers))
+	for _, o := range s.Servers {
+		if o.Instance.Name == primary {
+			continue
+		}
+		st := router.Standby{Instance: o.Instance, Ready: o.Class == topology.ClassOK && o.Facts.ReadOnly && len(o.Facts.Links) > 0}
+		for _, l := range o.Facts.Links {
+			st.Ready = st.Ready && l.Running()
+			if l.LagKnown {
+				st.Lag = max(st.Lag, l.Lag)
+			}
+		}
+		st.Lag = max(st.Lag, o.MeasuredLag)
+		out = append(out, st)
+	}
+	return out
+}
+
+func listenersOf(cc conf.Cluster, keys *auth.Keys) ([]proxy.ListenerConfig, error) {
+	out := make([]proxy.ListenerConfig, 0, len(cc.Listeners))
+	for _, l := range cc.Listeners {
+		lc := proxy.ListenerConfig{Address: l.Address, MaxConnections: l.MaxConnections, RequireTLS: l.TLS.Mode == conf.TLSRequired}
+		if l.Route == conf.RouteStandby {
+			lc.Policy = router.Policy{Route: router.RouteStandby, MaxLag: l.MaxReplicationLag, Fallback: l.Fallback == conf.FallbackPrimary}
+		}
+		if l.TLS.Mode != conf.TLSOff {
+			k := keys
+			if l.TLS.CertFile != "" {
+				var err error
+				if k, err = auth.LoadKeys(auth.KeyFiles{Certificate: l.TLS.CertFile, Key: l.TLS.KeyFile}); err != nil {
+					return nil, fmt.Errorf("listener %s: %w", l.Address, err)
+				}
+			}
+			lc.TLS = k.ServerTLS()
+		}
+		out = append(out, lc)
+	}
+	return out, nil
+}
+
+func limitsOf(f conf.Failover) failover.Limits {
+	l := failover.DefaultLimits()
+	l.MaxLag, l.Throttle, l.Drain = f.MaxLag, f.ThrottleTimeout, f.DrainTimeout
+	l.Fence, l.Catchup = f.FenceTimeout, f.CatchupTimeout
+	return l
+}
+
+func loadCA(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // no pool means the system's authorities
+	}
+	return backend.LoadCA(file)
+}
+
+// holderName names this process to other deciders.
+func holderName() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%.48s/%d", host, os.Getpid())
+}

@@ -1,0 +1,248 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/onewriter/onewriter/backend"
+	"github.com/onewriter/onewriter/internal/wire"
+	"github.com/onewriter/onewriter/router"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// Cluster is the data path of one cluster: its listeners, its sessions and the gate before its primary. The control
+// path steers it by the methods in datapath.go.
+type Cluster struct {
+	config    Config
+	listeners []*Listener
+	metrics   *Metrics
+	log       zerolog.Logger
+	table     router.Table
+	gate      Gate
+	ctx       context.Context // of all sessions; ends when they must
+	stopNow   context.CancelCauseFunc
+	stopping  atomic.Bool
+	nextID    atomic.Uint64
+	wg        sync.WaitGroup // sessions
+
+	mu        sync.Mutex
+	sessions  map[uint64]*clientSession  // guarded by mu
+	abilities map[string]wire.Capability // guarded by mu; by server name, from its last greeting
+	version   string                     // guarded by mu; of the last greeting
+}
+
+// NewCluster makes the data path of one cluster and binds its listeners, so that a taken port is an error at once.
+// Run serves them.
+func NewCluster(c Config) (*Cluster, error) {
+	if err := c.setDefaults(); err != nil {
+		return nil, err
+	}
+	cl := &Cluster{
+		config: c, metrics: c.Metrics, log: c.Logger,
+		sessions: map[uint64]*clientSession{}, abilities: map[string]wire.Capability{},
+	}
+	cl.gate.init()
+	cl.ctx, cl.stopNow = context.WithCancelCause(context.Background())
+	for _, lc := range c.Listeners {
+		ln, err := net.Listen("tcp", lc.Address)
+		if err != nil {
+			cl.closeListeners()
+			return nil, fmt.Errorf("listening on %s: %w", lc.Address, err)
+		}
+		cl.listeners = append(cl.listeners, &Listener{config: lc, policy: lc.Policy, cluster: cl, ln: ln})
+	}
+	return cl, nil
+}
+
+func (c *Cluster) closeListeners() {
+	for _, l := range c.listeners {
+		_ = l.ln.Close()
+	}
+}
+
+// Listeners gives the bound listeners in the order of the configuration.
+func (c *Cluster) Listeners() []*Listener { return c.listeners }
+
+// Run accepts clients until ctx is done. Then no new ones are accepted, idle sessions end, and open transactions have
+// grace to finish before they are cut off. It returns when the last session has ended.
+func (c *Cluster) Run(ctx context.Context, grace time.Duration) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.survey(gctx) })
+	for _, l := range c.listeners {
+		g.Go(func() error { return l.accept(gctx) })
+	}
+	g.Go(func() error {
+		<-gctx.Done()
+		c.closeListeners()
+		return nil
+	})
+	err := g.Wait()
+	c.shutdown(grace)
+	return err
+}
+
+func (c *Cluster) shutdown(grace time.Duration) {
+	c.stopping.Store(true)
+	done := make(chan struct{})
+	go func() {
+		c.wg.Wait()
+		close(done)
+	}()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	c.nudgeAll()
+	for {
+		select {
+		case <-done:
+			c.stopNow(errShutdown())
+			return
+		case <-ticker.C:
+			c.nudgeAll() // those whose transaction has ended meanwhile
+		case <-timer.C:
+			c.stopNow(errShutdown())
+			c.each(func(s *clientSession) { s.abort(errShutdown()); _ = s.clientTC.Close() })
+			<-done
+			return
+		}
+	}
+}
+
+func (c *Cluster) nudgeAll() { c.each((*clientSession).nudge) }
+
+// each calls fn for every session, without holding the lock.
+func (c *Cluster) each(fn func(*clientSession)) {
+	c.mu.Lock()
+	list := make([]*clientSession, 0, len(c.sessions))
+	for _, s := range c.sessions {
+		list = append(list, s)
+	}
+	c.mu.Unlock()
+	for _, s := range list {
+		fn(s)
+	}
+}
+
+// start runs a session for an accepted connection.
+func (c *Cluster) start(l *Listener, conn net.Conn) {
+	s := &clientSession{
+		id: c.nextID.Add(1), listener: l, cluster: c, since: time.Now(), source: sourceOf(conn), clientTC: conn,
+	}
+	c.mu.Lock()
+	c.sessions[s.id] = s
+	c.wg.Add(1)
+	c.mu.Unlock()
+	go func() {
+		defer c.wg.Done()
+		defer l.sessions.Add(-1)
+		defer c.forget(s)
+		s.run()
+	}()
+}
+
+func (c *Cluster) forget(s *clientSession) {
+	c.mu.Lock()
+	delete(c.sessions, s.id)
+	c.mu.Unlock()
+}
+
+func sourceOf(conn net.Conn) string {
+	host, _, err := net.SplitHostPort(conn.RemoteAddr().String())
+	if err != nil {
+		return conn.RemoteAddr().String()
+	}
+	return host
+}
+
+// surveyPause is how long survey waits before it asks servers again that did not answer.
+const surveyPause = 2 * time.Second
+
+// survey learns what each server can do, so that clients are offered only what all of them can.
+func (c *Cluster) survey(ctx context.Context) error {
+	for {
+		missing := false
+		for _, i := range c.config.Servers {
+			if _, ok := c.ability(i.Name); ok {
+				continue
+			}
+			g, err := c.greet(ctx, i)
+			if err != nil {
+				missing = true
+				continue
+			}
+			g.Release()
+		}
+		if !missing {
+			return nil
+		}
+		timer := time.NewTimer(surveyPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+	}
+}
+
+func (c *Cluster) ability(name string) (wire.Capability, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, ok := c.abilities[name]
+	return a, ok
+}
+
+// greet dials a server and notes what its greeting says.
+func (c *Cluster) greet(ctx context.Context, i topology.Instance) (*backend.Greeted, error) {
+	g, err := c.config.Dialer.Greet(ctx, i.Address)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.abilities[i.Name] = g.Greeting.Capabilities
+	c.version = g.Greeting.Version
+	c.mu.Unlock()
+	return g, nil
+}
+
+// offerable is what a client can be offered whose session may live on any server seen so far.
+func (c *Cluster) offerable() wire.Capability {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]wire.Capability, 0, len(c.abilities))
+	for _, a := range c.abilities {
+		list = append(list, a)
+	}
+	return wire.Offerable(list...)
+}
+
+// connect logs in at a server.
+func (c *Cluster) connect(ctx context.Context, i topology.Instance, p backend.LoginParams) (*backend.Conn, []byte, error) {
+	g, err := c.greet(ctx, i)
+	if err != nil {
+		return nil, nil, err
+	}
+	return g.Login(ctx, p)
+}
+
+// retryPause is how long a session waits before it tries a server again that it could not reach.
+const retryPause = 100 * time.Millisecond
+
+// waitForChange returns when the pointer moved, after a short pause, at the deadline, or when ctx is done.
+func (c *Cluster) waitForChange(ctx context.Context, deadline time.Time) {
+	timer := time.NewTimer(min(retryPause, time.Until(deadline)))
+	defer timer.Stop()
+	select {
+	case <-c.table.Changed():
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/onewriter/onewriter/backend"
+	"github.com/onewriter/onewriter/internal/auth"
+	"github.com/onewriter/onewriter/router"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// Config is what a Cluster needs.
+type Config struct {
+	Name          string
+	Servers       []topology.Instance
+	Authenticator *auth.Authenticator
+	Dialer        *backend.Dialer
+	Listeners     []ListenerConfig
+	// HoldTimeout is how long a client waits at the gate, or for a primary, before it gets an error. Default 10 s.
+	HoldTimeout time.Duration
+	// ConnectTimeout bounds dial, login and rebuild at a server. Default 5 s.
+	ConnectTimeout time.Duration
+	// HandshakeTimeout is how long a client may take to log in. Default 10 s.
+	HandshakeTimeout time.Duration
+	Metrics          *Metrics
+	Logger           zerolog.Logger
+}
+
+// ListenerConfig is one address that clients connect to.
+type ListenerConfig struct {
+	Address string // host:port or :port
+	Policy  router.Policy
+	// TLS is offered to clients; nil offers none. RequireTLS refuses clients that do not use it.
+	TLS        *tls.Config
+	RequireTLS bool
+	// MaxConnections is the number of sessions above which clients get error 1040. Default 2000.
+	MaxConnections int
+}
+
+func (c *Config) setDefaults() error {
+	if c.Name == "" || len(c.Servers) == 0 {
+		return errors.New("proxy: a cluster needs a name and a server")
+	}
+	if c.Authenticator == nil || c.Dialer == nil || c.Metrics == nil {
+		return errors.New("proxy: authenticator, dialer and metrics are required")
+	}
+	setDefault(&c.HoldTimeout, 10*time.Second)
+	setDefault(&c.ConnectTimeout, 5*time.Second)
+	setDefault(&c.HandshakeTimeout, 10*time.Second)
+	for i := range c.Listeners {
+		if c.Listeners[i].MaxConnections <= 0 {
+			c.Listeners[i].MaxConnections = 2000
+		}
+	}
+	return nil
+}
+
+func setDefault(d *time.Duration, v time.Duration) {
+	if *d <= 0 {
+		*d = v
+	}
+}

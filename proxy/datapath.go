@@ -1,0 +1,102 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/onewriter/onewriter/router"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// MoveReport is what became of the sessions when a hold ended.
+type MoveReport struct {
+	Moved       int
+	Closed      []topology.ClosedSession
+	LongestHold time.Duration
+}
+
+// Throttle delays each new transaction towards the primary by d; 0 ends that.
+func (c *Cluster) Throttle(d time.Duration) { c.gate.throttle.Store(int64(d)) }
+
+// Hold closes the gate: from its return on no new transaction or statement starts towards the primary. What is under
+// way goes on; see Drain.
+func (c *Cluster) Hold(reason string) { c.gate.Hold(reason) }
+
+// Drain returns when no transaction and no statement that may write is open on the primary any more, or when ctx is
+// done. open is how many sessions still have one.
+func (c *Cluster) Drain(ctx context.Context) (open int) {
+	for {
+		open = 0
+		c.each(func(s *clientSession) {
+			if s.activity.Load() == writing {
+				open++
+			}
+		})
+		if open == 0 {
+			return 0
+		}
+		select {
+		case <-c.gate.left:
+		case <-ctx.Done():
+			return open
+		}
+	}
+}
+
+// CloseOpen ends the transactions and statements that Drain still found open: their server connections are closed and
+// their clients told cause, with an error that says whether the transaction can be run again.
+func (c *Cluster) CloseOpen(cause error) []topology.ClosedSession {
+	closed := []topology.ClosedSession{}
+	c.each(func(s *clientSession) {
+		if s.activity.Load() != writing {
+			return
+		}
+		s.abort(cause)
+		closed = append(closed, topology.ClosedSession{ID: s.id, Reason: "transaction or statement open beyond the drain timeout"})
+	})
+	return closed
+}
+
+// Publish makes p the primary of all sessions from now on; sessions that are on another server are told. A Hold goes
+// on.
+func (c *Cluster) Publish(p topology.Primary) {
+	if c.table.Publish(p) {
+		c.nudgeAll()
+	}
+}
+
+// Observe tells what is known of the standbys.
+func (c *Cluster) Observe(standbys []router.Standby) { c.table.Observe(standbys) }
+
+// Primary is the primary as published.
+func (c *Cluster) Primary() topology.Primary { return c.table.Load().Primary }
+
+// Resume opens the gate. Sessions that were on another server than the primary count as moved, or as closed where
+// something pins them.
+func (c *Cluster) Resume() MoveReport {
+	r := MoveReport{Closed: []topology.ClosedSession{}}
+	p := c.table.Load().Primary
+	c.each(func(s *clientSession) {
+		w := s.where.Load()
+		if s.listener.policy.Route != router.RoutePrimary || w != nil && w.epoch == p.Epoch {
+			return
+		}
+		if reasons := s.pinned(); len(reasons) > 0 {
+			r.Closed = append(r.Closed, topology.ClosedSession{ID: s.id, Reason: "cannot be carried over: " + joined(reasons)})
+			return
+		}
+		r.Moved++
+	})
+	r.LongestHold = c.gate.Resume()
+	return r
+}
+
+// SessionsOn counts the sessions with a connection to the server called name.
+func (c *Cluster) SessionsOn(name string) (n int) {
+	c.each(func(s *clientSession) {
+		if w := s.where.Load(); w != nil && w.instance.Name == name {
+			n++
+		}
+	})
+	return n
+}

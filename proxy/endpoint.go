@@ -1,0 +1,141 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// errBufferFull says that a peer sent a packet that must be understood whole and does not fit the largest buffer.
+var errBufferFull = errors.New("proxy: packet too large to be understood")
+
+// endpoint is one connection of a session with its read buffer. It belongs to the session's goroutine.
+type endpoint struct {
+	conn   net.Conn
+	raw    syscall.RawConn // nil where waiting without a buffer is not possible (TLS)
+	try    func(fd uintptr) bool
+	buf    buffer
+	tryN   int
+	tryErr error
+}
+
+func (e *endpoint) open(conn net.Conn) {
+	e.conn, e.raw = conn, nil
+	e.buf.drop()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			e.raw = raw
+		}
+	}
+	if e.try == nil {
+		e.try = e.tryRead
+	}
+}
+
+func (e *endpoint) close() {
+	if e.conn != nil {
+		_ = e.conn.Close()
+	}
+	e.conn, e.raw = nil, nil
+	e.buf.drop()
+}
+
+// tryRead reads once without waiting; false makes the runtime wait until the socket is readable. The buffer is only
+// borrowed while there is something to read, so that an idle session holds none. (The read has to be tried before the
+// wait: the poller is edge-triggered and RawConn.Read clears readiness before the first call.)
+func (e *endpoint) tryRead(fd uintptr) bool {
+	e.buf.borrow()
+	for {
+		e.tryN, e.tryErr = unix.Read(int(fd), e.buf.free())
+		if !errors.Is(e.tryErr, unix.EINTR) {
+			break
+		}
+	}
+	if errors.Is(e.tryErr, unix.EAGAIN) {
+		e.buf.giveBack()
+		return false
+	}
+	return true
+}
+
+// fill reads more bytes behind those that are held. It waits for at least one.
+func (e *endpoint) fill() error {
+	if e.conn == nil {
+		return net.ErrClosed
+	}
+	if e.buf.data != nil && !e.buf.room() {
+		return errBufferFull
+	}
+	if e.raw == nil {
+		return e.fillSlowly()
+	}
+	if err := e.raw.Read(e.try); err != nil {
+		return err
+	}
+	if e.tryErr != nil {
+		return &net.OpError{Op: "read", Net: "tcp", Err: e.tryErr}
+	}
+	if e.tryN <= 0 {
+		return io.EOF
+	}
+	e.took(e.tryN)
+	return nil
+}
+
+func (e *endpoint) fillSlowly() error {
+	e.buf.borrow()
+	n, err := e.conn.Read(e.buf.free())
+	if n > 0 {
+		e.took(n)
+		return nil
+	}
+	e.buf.giveBack()
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// took accounts for n bytes read. A read that filled the buffer is a sign of a large result: take a larger buffer.
+func (e *endpoint) took(n int) {
+	filled := n == len(e.buf.free())
+	e.buf.end += n
+	if filled && e.buf.class+2 < len(bufferSizes) {
+		e.buf.grow()
+	}
+}
+
+// quiet reports whether an idle connection has neither been closed by its peer nor got unasked bytes. A server says
+// good-bye that way: EOF, RST, or an ERR packet (4031 of MySQL's wait_timeout).
+func (e *endpoint) quiet() bool {
+	if e.conn == nil || len(e.buf.bytes()) > 0 {
+		return false
+	}
+	return quiet(e.conn)
+}
+
+func quiet(conn net.Conn) bool {
+	t, secure := conn.(interface{ NetConn() net.Conn })
+	if secure {
+		conn = t.NetConn()
+	}
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	idle := false
+	err = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		// Under TLS, bytes may be a session ticket; only the end of the connection counts then.
+		idle = errors.Is(err, unix.EAGAIN) || (secure && err == nil && n > 0)
+	})
+	return err == nil && idle
+}

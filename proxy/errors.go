@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// clientError is what a client is told, and what becomes of its session then.
+type clientError struct {
+	code  uint16
+	state string
+	text  string
+	fatal bool // the session ends
+}
+
+// Error gives the text for the client.
+func (e *clientError) Error() string { return e.text }
+
+// Codes of MySQL and MariaDB that the proxy uses in its own errors.
+const (
+	erConCount      = 1040 // 08004 too many connections
+	erUnknownCom    = 1047 // 08S01 unknown command
+	erShutdown      = 1053 // 08S01 server shutdown in progress
+	erLockDeadlock  = 1213 // 40001 rolled back, run the transaction again
+	erNewAborting   = 1184 // 08S01 aborted connection
+	erPacketOrder   = 1156 // 08S01 packets out of order
+	erNoPrimary     = 1290 // HY000 read-only: nobody can be written to
+	crServerLost    = 2013 // HY000 lost connection during a query: the outcome is unknown
+	crConnHostError = 2003 // HY000 cannot connect to the server
+)
+
+// The errors that clients can see from the proxy itself; docs/protocol.md lists them for users.
+func errRolledBack(cause error) *clientError {
+	return &clientError{erLockDeadlock, "40001", fmt.Sprintf("onewriter: transaction rolled back, run it again: %v", cause), false}
+}
+
+func errUnknownOutcome(server string, cause error) *clientError {
+	return &clientError{crServerLost, "HY000", fmt.Sprintf("onewriter: lost connection to %s during the statement, its outcome is unknown: %v", server, cause), true}
+}
+
+func errReadLost(server string, cause error) *clientError {
+	return &clientError{crServerLost, "HY000", fmt.Sprintf("onewriter: lost connection to %s during a read: %v", server, cause), false}
+}
+
+func errTransactionLost(server string, cause error) *clientError {
+	return &clientError{erLockDeadlock, "40001", fmt.Sprintf("onewriter: transaction rolled back because the connection to %s was lost, run it again: %v", server, cause), false}
+}
+
+func errPinned(reasons, why string) *clientError {
+	return &clientError{erShutdown, "08S01", fmt.Sprintf("onewriter: session ended: %s, and this session cannot be carried over (%s); connect again", why, reasons), true}
+}
+
+func errHeld(reason string) *clientError {
+	return &clientError{erNoPrimary, "HY000", "onewriter: no server accepts this now, nothing was executed: " + reason, false}
+}
+
+func errUnreachable(server string, err error) *clientError {
+	return &clientError{crConnHostError, "HY000", fmt.Sprintf("onewriter: can't connect to %s, nothing was executed: %v", server, err), false}
+}
+
+func errShutdown() *clientError {
+	return &clientError{erShutdown, "08S01", "onewriter: proxy shutdown in progress", true}
+}
+
+func errRebuild(server string, err error) *clientError {
+	return &clientError{erShutdown, "08S01", fmt.Sprintf("onewriter: session ended: its state could not be restored on %s: %v; connect again", server, err), true}
+}
+
+// asClientError gives the error packet's content for err: servers' own errors are passed on as they are.
+func asClientError(err error) (payload []byte, fatal bool) {
+	if se := (*wire.ServerError)(nil); errors.As(err, &se) {
+		return se.Raw, true
+	}
+	ce := (*clientError)(nil)
+	if !errors.As(err, &ce) {
+		ce = &clientError{erNewAborting, "08S01", "onewriter: " + err.Error(), true}
+	}
+	return wire.AppendErr(nil, ce.code, ce.state, ce.text), ce.fatal
+}

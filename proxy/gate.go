@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrHoldTimeout is the end of a client's patience at the gate.
+var ErrHoldTimeout = errors.New("held too long")
+
+// Gate holds back new transactions towards the primary while the pointer moves. Passing an open gate costs one atomic
+// load. The zero Gate is open.
+type Gate struct {
+	holding  atomic.Bool
+	throttle atomic.Int64 // nanoseconds by which each new transaction is delayed
+
+	mu       sync.Mutex
+	reason   string        // guarded by mu
+	released chan struct{} // guarded by mu; closed by Resume
+	waiting  int           // guarded by mu
+	longest  time.Duration // guarded by mu; of the present or last hold
+
+	// left is signalled when a session ended a transaction during a hold
+	left chan struct{}
+}
+
+func (g *Gate) init() { g.left = make(chan struct{}, 1) }
+
+// Hold closes the gate.
+func (g *Gate) Hold(reason string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.reason = reason
+	if g.released == nil {
+		g.released = make(chan struct{})
+		g.longest = 0
+	}
+	g.holding.Store(true)
+}
+
+// Resume opens the gate and returns the longest wait of one client.
+func (g *Gate) Resume() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.holding.Store(false)
+	if g.released != nil {
+		close(g.released)
+		g.released = nil
+	}
+	return g.longest
+}
+
+// Holding reports whether the gate is closed.
+func (g *Gate) Holding() bool { return g.holding.Load() }
+
+// Waiting is the number of clients that wait at the gate.
+func (g *Gate) Waiting() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.waiting
+}
+
+// Wait returns when the gate is open. Errors: ErrHoldTimeout after limit, or the cause of ctx.
+func (g *Gate) Wait(ctx context.Context, limit time.Duration) error {
+	g.mu.Lock()
+	released := g.released
+	if released == nil {
+		g.mu.Unlock()
+		return nil
+	}
+	g.waiting++
+	g.mu.Unlock()
+
+	began := time.Now()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	var err error
+	select {
+	case <-released:
+	case <-timer.C:
+		err = ErrHoldTimeout
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	g.mu.Lock()
+	g.waiting--
+	g.longest = max(g.longest, time.Since(began))
+	g.mu.Unlock()
+	return err
+}
+
+// Delay makes a new transaction wait for the throttle, if there is one.
+func (g *Gate) Delay(ctx context.Context) {
+	d := time.Duration(g.throttle.Load())
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// Left is called by a session that ended a transaction, in case someone waits for that.
+func (g *Gate) Left() {
+	if !g.holding.Load() {
+		return
+	}
+	select {
+	case g.left <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,246 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/onewriter/onewriter/backend"
+	"github.com/onewriter/onewriter/internal/auth"
+	"github.com/onewriter/onewriter/internal/wire"
+	"github.com/onewriter/onewriter/router"
+	"github.com/onewriter/onewriter/session"
+)
+
+// run is the life of a session.
+func (s *clientSession) run() {
+	log := s.cluster.log.With().Uint64("session", s.id).Str("client", s.clientTC.RemoteAddr().String()).Logger()
+	err := s.welcome()
+	if err != nil {
+		s.cluster.metrics.loginFailed.Inc()
+		log.Debug().Err(err).Msg("login failed")
+	} else if err = s.loop(); err != nil {
+		log.Debug().Err(err).Msg("session ended")
+	}
+	if s.core != nil {
+		s.dropServer()
+	}
+	if s.client.conn != nil {
+		s.client.close()
+	}
+	_ = s.clientTC.Close()
+}
+
+// welcome greets the client, logs it in at its server and makes the session ready for commands. All of it has to be
+// done within the handshake timeout, the time spent at the gate apart.
+func (s *clientSession) welcome() error {
+	client := wire.NewPacketConn(s.clientTC)
+	greeted, d, err := s.firstServer()
+	if err != nil {
+		_ = s.clientTC.SetWriteDeadline(time.Now().Add(time.Second))
+		payload, _ := asClientError(err)
+		_ = client.WritePacket(withoutState(payload))
+		return err
+	}
+	defer greeted.Release()
+	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.HandshakeTimeout)
+	defer cancel()
+	_ = s.clientTC.SetDeadline(time.Now().Add(s.cluster.config.HandshakeTimeout))
+
+	s.salt = auth.NewSalt()
+	response, err := auth.Greet(ctx, client, s.greeting(greeted), s.listener.config.TLS)
+	if err != nil {
+		return fmt.Errorf("greeting the client: %w", err)
+	}
+	if s.listener.config.RequireTLS && !client.Secure() {
+		return s.refuseLogin(client, &clientError{3159, "HY000", "Connections using insecure transport are prohibited: this onewriter listener requires TLS.", true})
+	}
+	if err := s.authenticate(ctx, client, greeted, d, response); err != nil {
+		return s.refuseLogin(client, err)
+	}
+	_ = s.clientTC.SetDeadline(time.Time{})
+	s.client.open(client.Conn())
+	if err := s.runPrelude(s.core.Attach()); err != nil {
+		return err
+	}
+	s.endUnit()
+	return s.nudged() // the table may have changed during the login
+}
+
+// withoutState takes the SQLSTATE out of an ERR packet: before the handshake there is none.
+func withoutState(payload []byte) []byte {
+	if len(payload) > 9 && payload[3] == '#' {
+		return append(payload[:3:3], payload[9:]...)
+	}
+	return payload
+}
+
+// firstServer waits for a server that the session belongs on and opens a connection there, so that the client can be
+// greeted with what that server is, and with its connection id.
+func (s *clientSession) firstServer() (*backend.Greeted, router.Decision, error) {
+	deadline := time.Now().Add(s.cluster.config.HoldTimeout)
+	for {
+		if s.cluster.stopping.Load() {
+			return nil, router.Decision{}, errShutdown()
+		}
+		d := s.decide()
+		var err error
+		switch {
+		case (d.Primary || !d.Target.Known()) && s.cluster.gate.Holding():
+			if err := s.cluster.gate.Wait(s.ctx(), time.Until(deadline)); err != nil {
+				return nil, d, errHeld("the primary role is being moved and did not arrive in time")
+			}
+			continue
+		case !d.Target.Known():
+			err = errHeld(d.Reason)
+		default:
+			var g *backend.Greeted
+			ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.ConnectTimeout)
+			g, err = s.cluster.greet(ctx, d.Target)
+			cancel()
+			if err == nil {
+				return g, d, nil
+			}
+			if se := (*wire.ServerError)(nil); errors.As(err, &se) {
+				return nil, d, err
+			}
+			err = errUnreachable(d.Target.Name, err)
+		}
+		if time.Now().After(deadline) {
+			return nil, d, err
+		}
+		s.cluster.waitForChange(s.ctx(), deadline)
+	}
+}
+
+// greeting is the server's own, with our salt and what we can relay.
+func (s *clientSession) greeting(g *backend.Greeted) wire.Greeting {
+	out := g.Greeting
+	out.Salt = s.salt
+	out.Capabilities = s.cluster.offerable()
+	s.offered = out.Capabilities
+	return out
+}
+
+// authenticate runs the exchange with the client; the server judges.
+func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketConn, g *backend.Greeted, d router.Decision, r wire.HandshakeResponse) error {
+	s.login = backend.LoginParams{
+		User: r.User, Database: r.Database, Charset: r.Charset, Capabilities: r.Capabilities,
+		MaxPacket: r.MaxPacket, Attrs: r.Attrs,
+	}
+	var conn *backend.Conn
+	result, err := s.cluster.config.Authenticator.Login(ctx, auth.Request{
+		Client: client, User: r.User, Auth: r.Auth, Plugin: r.Plugin, Salt: s.salt,
+		CanSwitch: r.Capabilities.Has(wire.ClientPluginAuth), DefaultPlugin: g.Greeting.AuthPlugin, Source: s.source,
+		Backend: func(ctx context.Context, secret auth.Secret) ([]byte, error) {
+			p := s.login
+			p.Secret, p.Client = secret, client
+			c, ok, err := g.Login(ctx, p)
+			conn = c
+			return ok, err
+		},
+	})
+	if err != nil {
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return err
+	}
+	s.begin(result, conn, d)
+	ok, err := s.core.Login(result.OK)
+	if err != nil {
+		return err
+	}
+	return client.WritePacket(ok)
+}
+
+// begin makes the protocol machine of a session that has logged in.
+func (s *clientSession) begin(result auth.Result, conn *backend.Conn, d router.Decision) {
+	s.secret = result.Secret
+	s.login.Secret, s.login.Client = result.Secret, nil
+	user := s.login.User
+	s.account.Store(&user)
+	s.core = session.New(session.Config{
+		Flavor: flavorOf(conn.Version), Client: s.login.Capabilities, Server: conn.Capabilities,
+		Schema: s.login.Database, Relayed: !result.Secret.CanMove(),
+	})
+	s.attach(conn, d)
+}
+
+// attach makes conn the session's server connection.
+func (s *clientSession) attach(conn *backend.Conn, d router.Decision) {
+	s.server.open(conn.Conn)
+	s.where.Store(&placement{instance: d.Target, epoch: d.Epoch, primary: d.Primary, conn: conn})
+	s.lastReply = time.Now()
+}
+
+func flavorOf(version string) session.Flavor {
+	if strings.Contains(version, "MariaDB") {
+		return session.MariaDB
+	}
+	return session.MySQL
+}
+
+// refuseLogin tells the client why it cannot log in, where that is not a failure of its own connection.
+func (s *clientSession) refuseLogin(client *wire.PacketConn, err error) error {
+	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
+		err = &clientError{erNewAborting, "08S01", "onewriter: login timed out", true}
+	}
+	_ = s.clientTC.SetDeadline(time.Now().Add(time.Second))
+	payload, _ := asClientError(err)
+	_ = client.WritePacket(payload)
+	return err
+}
+
+// changeUser serves COM_CHANGE_USER: the client proves who it is now, and the server connection logs in anew.
+func (s *clientSession) changeUser() error {
+	b := s.client.buf.bytes()
+	size := min(wire.HeaderSize+wire.PayloadLen(b), len(b))
+	cu, err := wire.ParseChangeUser(b[wire.HeaderSize:size], s.login.Capabilities)
+	s.client.buf.consume(size)
+	if err != nil {
+		return &clientError{erUnknownCom, "08S01", "onewriter: malformed COM_CHANGE_USER", true}
+	}
+	w := s.where.Load()
+	client := wire.NewPacketConn(s.client.conn)
+	client.SetSequence(1)
+	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.HandshakeTimeout)
+	defer cancel()
+	_ = s.clientTC.SetDeadline(time.Now().Add(s.cluster.config.HandshakeTimeout))
+	defer func() { _ = s.clientTC.SetDeadline(time.Time{}) }()
+
+	s.login.User, s.login.Database, s.login.Attrs = cu.User, cu.Database, cu.Attrs
+	if cu.Charset != 0 {
+		s.login.Charset = byte(cu.Charset)
+	}
+	result, err := s.cluster.config.Authenticator.Login(ctx, auth.Request{
+		Client: client, User: cu.User, Plugin: cu.Plugin, Salt: s.salt, Switch: true,
+		CanSwitch: s.login.Capabilities.Has(wire.ClientPluginAuth), Source: s.source,
+		Backend: func(ctx context.Context, secret auth.Secret) ([]byte, error) {
+			p := s.login
+			p.Secret, p.Client = secret, client
+			return w.conn.ChangeUser(ctx, p)
+		},
+	})
+	if err != nil {
+		ce := (*clientError)(nil)
+		if errors.As(err, &ce) || errors.As(err, new(*wire.ServerError)) {
+			payload, _ := asClientError(err)
+			_ = client.WritePacket(payload)
+		}
+		return errors.Join(errMidResponse, err) // servers hang up after a failed change of user
+	}
+	d := router.Decision{Target: w.instance, Primary: w.primary, Epoch: w.epoch}
+	s.begin(result, w.conn, d)
+	ok, err := s.core.Login(result.OK)
+	if err != nil {
+		return err
+	}
+	if err := client.WritePacket(ok); err != nil {
+		return err
+	}
+	return s.runPrelude(s.core.Attach())
+}

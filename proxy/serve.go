@@ -1,0 +1,375 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/wire"
+	"github.com/onewriter/onewriter/router"
+	"github.com/onewriter/onewriter/session"
+)
+
+// serve handles one command. The error is a *clientError or *wire.ServerError for the client, or that of its
+// connection.
+func (s *clientSession) serve(cmd session.Command) error {
+	if s.doom != nil {
+		return s.refuse(s.doom)
+	}
+	if cmd.Local {
+		reply, n := s.core.Answer(s.client.buf.bytes())
+		s.client.buf.consume(n)
+		return s.write(s.client.conn, reply)
+	}
+	s.takeAbortion()
+	if cause := s.rollback; cause != nil {
+		s.rollback = nil
+		return s.refuse(errRolledBack(cause))
+	}
+	if err := s.enter(cmd); err != nil {
+		return s.refuse(err)
+	}
+	if cmd.Code == wire.ComChangeUser {
+		return s.changeUser()
+	}
+	if b := s.core.NeedsPrepare(s.client.buf.bytes()); b != nil {
+		if err := s.runPrelude(b); err != nil {
+			return s.refuse(err)
+		}
+	}
+	return s.relay(cmd)
+}
+
+// refuse consumes the command, however long, and gives err as its answer; or the error of the client's connection.
+func (s *clientSession) refuse(err error) error {
+	s.client.buf.consume(s.core.Skip(s.client.buf.bytes()))
+	for s.core.Streaming() {
+		if rerr := s.awaitClient(); rerr != nil {
+			return rerr
+		}
+		s.client.buf.consume(s.core.More(s.client.buf.bytes()))
+	}
+	return err
+}
+
+// enter puts the session where the command belongs: through the gate, on the server that the table names, with its
+// state restored.
+func (s *clientSession) enter(cmd session.Command) error {
+	if s.core.Busy() {
+		if time.Since(s.lastReply) < peekAfter || s.server.quiet() {
+			return nil // a transaction stays where it is
+		}
+		name := s.serverName()
+		s.dropServer()
+		return errTransactionLost(name, net.ErrClosed)
+	}
+	deadline := time.Time{}
+	for {
+		d, err := s.pass(cmd)
+		if err != nil {
+			return err
+		}
+		if s.placed(d) && (time.Since(s.lastReply) < peekAfter || s.server.quiet()) {
+			return nil
+		}
+		if deadline.IsZero() {
+			deadline = time.Now().Add(s.cluster.config.HoldTimeout)
+		}
+		err = s.place(d)
+		if err == nil {
+			return nil
+		}
+		if !errors.As(err, new(*unreachableError)) || time.Now().After(deadline) {
+			return err
+		}
+		// The server may be restarting, or the pointer about to move: wait for either.
+		s.setActivity(idle)
+		s.cluster.waitForChange(s.ctx(), deadline)
+	}
+}
+
+// pass goes through the gate and returns where to. From then on the session counts as active until endUnit.
+func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
+	kind := writing
+	if cmd.ReadOnly && s.core.Autocommit() {
+		kind = reading
+	}
+	limit := s.cluster.config.HoldTimeout
+	began := time.Time{}
+	for {
+		d := s.decide()
+		if d.Primary || !d.Target.Known() {
+			s.cluster.gate.Delay(s.ctx())
+			s.setActivity(kind)
+			if s.cluster.gate.Holding() {
+				s.setActivity(idle)
+				if err := s.cluster.gate.Wait(s.ctx(), limit); err != nil {
+					return d, errHeld("the primary role is being moved and did not arrive in time")
+				}
+				continue
+			}
+			d = s.decide() // the table as of after the gate
+			if d.Primary {
+				return d, nil
+			}
+		}
+		if d.Target.Known() {
+			s.setActivity(reading)
+			return d, nil
+		}
+		s.setActivity(idle)
+		if began.IsZero() {
+			began = time.Now()
+		}
+		if time.Since(began) >= limit {
+			return d, errHeld(d.Reason)
+		}
+		s.cluster.waitForChange(s.ctx(), began.Add(limit))
+		if s.ctx().Err() != nil {
+			return d, errShutdown()
+		}
+	}
+}
+
+// place moves the session to d's server and rebuilds its state there.
+func (s *clientSession) place(d router.Decision) error {
+	if pins := s.core.Pins(); pins != 0 {
+		why := "its server connection was lost"
+		if w := s.where.Load(); w != nil && !s.placed(d) {
+			why = "the " + roleOf(w.primary) + " role moved from " + w.instance.Name
+		}
+		s.dropServer()
+		return errPinned(pins.String(), why)
+	}
+	s.closeServer()
+	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.ConnectTimeout)
+	defer cancel()
+	s.login.Database = s.core.Schema()
+	conn, _, err := s.cluster.connect(ctx, d.Target, s.login)
+	if err != nil {
+		if se := (*wire.ServerError)(nil); errors.As(err, &se) {
+			return err
+		}
+		return &unreachableError{errUnreachable(d.Target.Name, err)}
+	}
+	s.attach(conn, d)
+	if err := s.runPrelude(s.core.Attach()); err != nil {
+		return err
+	}
+	s.cluster.metrics.rebuilt.Inc()
+	return nil
+}
+
+// unreachableError marks a failure to reach a server before anything was sent to it.
+type unreachableError struct{ *clientError }
+
+// Unwrap gives the error for the client.
+func (e *unreachableError) Unwrap() error { return e.clientError }
+
+// runPrelude sends bytes of the proxy's own and consumes their answers.
+func (s *clientSession) runPrelude(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	err := s.write(s.server.conn, b)
+	for done := false; err == nil && !done; {
+		if err = s.server.fill(); err != nil {
+			break
+		}
+		var n int
+		n, done, err = s.core.Prelude(s.server.buf.bytes())
+		s.server.buf.consume(n)
+	}
+	s.server.buf.giveBack()
+	if err == nil {
+		return nil
+	}
+	name := s.serverName()
+	s.dropServer()
+	if refused := (*session.RefusedError)(nil); errors.As(err, &refused) {
+		s.cluster.metrics.rebuildFailed.Inc()
+		return errRebuild(name, err)
+	}
+	return &unreachableError{errUnreachable(name, err)}
+}
+
+func (s *clientSession) serverName() string {
+	if w := s.where.Load(); w != nil {
+		return w.instance.Name
+	}
+	return "the server"
+}
+
+// relay forwards the command and its response.
+func (s *clientSession) relay(cmd session.Command) error {
+	wasBusy := s.core.Busy()
+	out, n := s.core.Begin(s.client.buf.bytes())
+	err := s.write(s.server.conn, out)
+	s.client.buf.consume(n)
+	for err == nil && s.core.Streaming() {
+		if err := s.streamCommand(); err != nil {
+			return err
+		}
+	}
+	if len(s.client.buf.bytes()) == 0 {
+		s.client.buf.drop()
+	}
+	switch {
+	case err != nil:
+		return s.serverFailed(cmd, wasBusy, err)
+	case !wire.HasResponse(cmd.Code):
+		return nil
+	case cmd.Code == wire.ComBinlogDump || cmd.Code == wire.ComBinlogDumpGTID:
+		return s.stream()
+	}
+	if err := s.response(cmd, wasBusy); err != nil {
+		return err
+	}
+	return s.runPrelude(s.core.FollowUp())
+}
+
+// streamCommand passes on a further piece of a long command.
+func (s *clientSession) streamCommand() error {
+	if len(s.client.buf.bytes()) == 0 {
+		if err := s.awaitClient(); err != nil {
+			return err
+		}
+	}
+	b := s.client.buf.bytes()
+	n := s.core.More(b)
+	if n == 0 { // a header is incomplete
+		return s.awaitClient()
+	}
+	if err := s.write(s.server.conn, b[:n]); err != nil {
+		return s.serverFailed(s.core.Current(), s.core.Busy(), err)
+	}
+	s.client.buf.consume(n)
+	return nil
+}
+
+// response forwards the server's answer to its end.
+func (s *clientSession) response(cmd session.Command, wasBusy bool) error {
+	defer s.server.buf.giveBack()
+	for {
+		if err := s.server.fill(); err != nil {
+			return s.serverFailed(cmd, wasBusy, err)
+		}
+		for again := true; again; {
+			out, n, next, err := s.core.Server(s.server.buf.bytes())
+			if werr := s.write(s.client.conn, out); werr != nil {
+				return werr
+			}
+			s.server.buf.consume(n)
+			again = false
+			switch {
+			case err != nil:
+				return s.serverFailed(cmd, wasBusy, err)
+			case next == session.Finished:
+				return nil
+			case next == session.ReadInfile:
+				if err := s.infile(); err != nil {
+					return err
+				}
+				again = len(s.server.buf.bytes()) > 0
+			}
+		}
+	}
+}
+
+// infile forwards the client's file to the server.
+func (s *clientSession) infile() error {
+	for {
+		if len(s.client.buf.bytes()) == 0 {
+			if err := s.awaitClient(); err != nil {
+				return err
+			}
+		}
+		b := s.client.buf.bytes()
+		n, done := s.core.Infile(b)
+		if err := s.write(s.server.conn, b[:n]); err != nil {
+			return s.serverFailed(s.core.Current(), true, err)
+		}
+		s.client.buf.consume(n)
+		if done {
+			return nil
+		}
+		if n == 0 || len(s.client.buf.bytes()) > 0 {
+			if err := s.awaitClient(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// serverFailed says what became of a command whose server connection broke. Inside a transaction that the command
+// would not have committed, the server has rolled back; otherwise the outcome is unknown, and nothing is sent twice.
+func (s *clientSession) serverFailed(cmd session.Command, wasBusy bool, err error) error {
+	name := s.serverName()
+	a := s.abortion.Swap(nil)
+	if a != nil {
+		err = a.cause
+	}
+	cut := s.core.Started() || s.core.Streaming()
+	s.dropServer()
+	s.cluster.metrics.serverLost.Inc()
+	var out *clientError
+	switch {
+	case cmd.ReadOnly && !wasBusy:
+		out = errReadLost(name, err)
+	case !wasBusy || cmd.MayCommit():
+		out = errUnknownOutcome(name, err)
+	case a != nil:
+		out = errRolledBack(err)
+	default:
+		out = errTransactionLost(name, err)
+	}
+	if s.core.Pins() != 0 {
+		out.fatal = true
+	}
+	if cut {
+		return errors.Join(errMidResponse, out)
+	}
+	return out
+}
+
+// errMidResponse says that the client got part of a response: the connection can only be closed.
+var errMidResponse = errors.New("response was cut off")
+
+// stream copies both directions of a binary log dump until one side ends it.
+func (s *clientSession) stream() error {
+	s.endUnit()
+	clientDone := make(chan struct{})
+	server := s.server.conn
+	go func() {
+		defer close(clientDone)
+		for {
+			if b := s.client.buf.bytes(); len(b) > 0 { // semi-sync acknowledgements
+				if s.write(server, b) != nil {
+					break
+				}
+				s.client.buf.consume(len(b))
+			}
+			if s.client.fill() != nil { // a nudge ends the stream as well
+				break
+			}
+		}
+		_ = server.Close()
+	}()
+	var err error
+	for next := session.ReadServer; err == nil && next != session.Finished; {
+		if err = s.server.fill(); err != nil {
+			break
+		}
+		var out []byte
+		var n int
+		out, n, next, err = s.core.Server(s.server.buf.bytes())
+		if werr := s.write(s.client.conn, out); werr != nil {
+			err = werr
+		}
+		s.server.buf.consume(n)
+	}
+	_ = s.clientTC.SetReadDeadline(time.Unix(1, 0))
+	<-clientDone
+	return errors.Join(errMidResponse, err)
+}

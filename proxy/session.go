@@ -1,0 +1,277 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/onewriter/onewriter/backend"
+	"github.com/onewriter/onewriter/internal/auth"
+	"github.com/onewriter/onewriter/internal/wire"
+	"github.com/onewriter/onewriter/router"
+	"github.com/onewriter/onewriter/session"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// activity is what a session is doing at its server, as a drain needs to know it.
+type activity = uint32
+
+const (
+	idle    activity = iota
+	reading          // a statement that cannot write is running; a drain does not wait for it
+	writing          // a transaction is open, or a statement that may write is running
+)
+
+// peekAfter is how long a server connection may have been idle before it is checked for having died meanwhile. The
+// check costs a system call, which is why busy sessions are spared it.
+const peekAfter = 100 * time.Millisecond
+
+// clientSession is one client with its server connection. Its goroutine runs loop; others use the fields marked as
+// shared and the methods nudge and abort.
+type clientSession struct {
+	// immutable
+	id       uint64
+	listener *Listener
+	cluster  *Cluster
+	since    time.Time
+	source   string
+
+	// shared
+	activity atomic.Uint32
+	abortion atomic.Pointer[abortion]
+	where    atomic.Pointer[placement]
+	account  atomic.Pointer[string]
+	pins     atomic.Uint32
+	commands atomic.Uint64
+	clientTC net.Conn // for nudges: the connection as accepted; deadlines may be set from anywhere
+
+	// owned by the session's goroutine
+	client    endpoint
+	server    endpoint
+	core      *session.Core
+	login     backend.LoginParams
+	secret    auth.Secret
+	offered   wire.Capability // what the greeting offered
+	salt      [wire.SaltLen]byte
+	decided   *router.State // the state that decision is about
+	decision  router.Decision
+	lastReply time.Time
+	doom      error // the next command is answered with it, and the session ends
+	rollback  error // why the open transaction was ended; for the next command
+}
+
+// placement says where a session's server connection is.
+type placement struct {
+	instance topology.Instance
+	epoch    topology.Epoch
+	primary  bool
+	conn     *backend.Conn
+}
+
+// abortion ends the transaction of a session from outside.
+type abortion struct{ cause error }
+
+// nudge makes the session look at the routing table if it waits for its client.
+func (s *clientSession) nudge() { _ = s.clientTC.SetReadDeadline(time.Unix(1, 0)) }
+
+// abort ends the session's transaction: its server connection is closed, and its client told why.
+func (s *clientSession) abort(cause error) {
+	s.abortion.Store(&abortion{cause})
+	if w := s.where.Load(); w != nil {
+		_ = w.conn.Close()
+	}
+	s.nudge()
+}
+
+func (s *clientSession) ctx() context.Context { return s.cluster.ctx }
+
+// loop serves commands until the client leaves or the session has to end. The error is for the log only.
+func (s *clientSession) loop() error {
+	for {
+		cmd, err := s.nextCommand()
+		if err != nil {
+			return err
+		}
+		if cmd.Code == wire.ComQuit {
+			return nil
+		}
+		s.commands.Add(1)
+		if err := s.serve(cmd); err != nil {
+			if quit := s.fail(err); quit != nil {
+				return quit
+			}
+		}
+		s.endUnit()
+	}
+}
+
+// nextCommand waits until the client has sent enough of a command.
+func (s *clientSession) nextCommand() (session.Command, error) {
+	for {
+		if b := s.client.buf.bytes(); len(b) > 0 {
+			cmd, need, err := s.core.Peek(b)
+			if err != nil {
+				s.writeError(err, b[min(3, len(b)-1)])
+				return cmd, err
+			}
+			if need == 0 {
+				return cmd, nil
+			}
+		} else {
+			s.client.buf.giveBack()
+		}
+		if err := s.awaitClient(); err != nil {
+			return session.Command{}, err
+		}
+	}
+}
+
+// awaitClient reads from the client; nudges are looked after meanwhile.
+func (s *clientSession) awaitClient() error {
+	for {
+		err := s.client.fill()
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		// The deadline goes first, then the look at the table: a nudge in between is not lost.
+		if err := s.clientTC.SetReadDeadline(time.Time{}); err != nil {
+			return err
+		}
+		if err := s.nudged(); err != nil {
+			return err
+		}
+	}
+}
+
+// nudged lets go of a server connection that the session no longer belongs on. A session that can be rebuilt is, when
+// its next command comes.
+func (s *clientSession) nudged() error {
+	if s.cluster.stopping.Load() && !s.core.Busy() && len(s.client.buf.bytes()) == 0 {
+		return errShutdown()
+	}
+	s.takeAbortion()
+	w := s.where.Load()
+	if w == nil || s.core.Busy() {
+		return nil
+	}
+	d := s.decide()
+	if s.placed(d) || !d.Target.Known() {
+		return nil
+	}
+	if pins := s.core.Pins(); pins != 0 {
+		s.doom = errPinned(pins.String(), "the "+roleOf(w.primary)+" role moved from "+w.instance.Name)
+	}
+	s.dropServer()
+	return nil
+}
+
+func roleOf(primary bool) string {
+	if primary {
+		return topology.RolePrimary.String()
+	}
+	return topology.RoleStandby.String()
+}
+
+// decide gives the target of the session; it costs two loads while nothing changed.
+func (s *clientSession) decide() router.Decision {
+	state := s.cluster.table.Load()
+	if state != s.decided || !state.Primary.ValidUntil.IsZero() {
+		s.decided = state
+		current := topology.Instance{}
+		if w := s.where.Load(); w != nil {
+			current = w.instance
+		}
+		s.decision = router.Decide(state, s.listener.policy, current, time.Now())
+	}
+	return s.decision
+}
+
+// placed reports whether the session's server connection is the one that d asks for. A connection to a primary of an
+// older epoch is not: the server may have been somebody else's since.
+func (s *clientSession) placed(d router.Decision) bool {
+	w := s.where.Load()
+	return w != nil && w.instance == d.Target && w.primary == d.Primary && (!d.Primary || w.epoch == d.Epoch)
+}
+
+// takeAbortion carries out an abort. A transaction that ended by itself meanwhile has nothing to be told of.
+func (s *clientSession) takeAbortion() {
+	a := s.abortion.Swap(nil)
+	if a == nil {
+		return
+	}
+	if s.core.Busy() {
+		s.rollback = a.cause
+	}
+	s.dropServer()
+}
+
+// fail answers a command that could not be served. The result is nil if the session goes on.
+func (s *clientSession) fail(err error) error {
+	ce := (*clientError)(nil)
+	se := (*wire.ServerError)(nil)
+	if errors.Is(err, errMidResponse) || !errors.As(err, &ce) && !errors.As(err, &se) {
+		return err // nothing can be said, or nobody is there to hear it
+	}
+	if cmd := s.core.Current(); wire.HasResponse(cmd.Code) {
+		if werr := s.writeError(err, cmd.Seq); werr != nil {
+			return werr
+		}
+	}
+	if _, fatal := asClientError(err); fatal {
+		return err
+	}
+	return nil
+}
+
+// writeError sends an ERR packet that follows the client's packet with number seq.
+func (s *clientSession) writeError(err error, seq byte) error {
+	payload, _ := asClientError(err)
+	return s.write(s.client.conn, wire.AppendPacket(nil, seq+1, payload))
+}
+
+// write sends to the client or the server.
+func (s *clientSession) write(conn net.Conn, b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	if conn == nil {
+		return net.ErrClosed
+	}
+	_, err := conn.Write(b)
+	return err
+}
+
+// closeServer closes the server connection; the session keeps counting as what it was.
+func (s *clientSession) closeServer() {
+	s.where.Store(nil)
+	s.server.close()
+	s.core.Detach()
+}
+
+// dropServer closes the server connection, and with it the session's activity there.
+func (s *clientSession) dropServer() {
+	s.closeServer()
+	s.setActivity(idle)
+}
+
+func (s *clientSession) setActivity(a activity) {
+	if s.activity.Swap(a) != a && a == idle {
+		s.cluster.gate.Left()
+	}
+}
+
+// endUnit notes what the session is in after a command: still in a transaction, or free to move.
+func (s *clientSession) endUnit() {
+	s.lastReply = time.Now()
+	if p := uint32(s.core.Pins()); p != s.pins.Load() {
+		s.pins.Store(p)
+	}
+	if s.core.Busy() {
+		s.setActivity(writing)
+	} else {
+		s.setActivity(idle)
+	}
+}

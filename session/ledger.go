@@ -1,0 +1,115 @@
+package session
+
+import (
+	"strings"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// variable is one system variable whose session value was changed.
+type variable struct {
+	name  string
+	value string
+	raw   bool // value is SQL source text, not the value the server reported
+}
+
+// preparedText is a statement prepared by the SQL statement PREPARE.
+type preparedText struct {
+	name string
+	sql  string // the whole PREPARE statement
+}
+
+// ledger is what is known of the session's state on its server. It belongs to its session.
+type ledger struct {
+	schema    string
+	variables []variable
+	role      string // the last SET ROLE statement
+	texts     []preparedText
+	txnChars  []byte // SQL that restores what SET TRANSACTION said of the next transaction
+	lastGTID  []byte // of the last commit, as the server reported it
+	option    int8   // last COM_SET_OPTION, -1 if none
+	reset     bool   // COM_RESET_CONNECTION was done: variables are the server's defaults, not the handshake's
+	pins      Pin
+	lock      bool // LOCK TABLES is held, as the transaction state tells
+	status    wire.Status
+	insertID  uint64
+}
+
+func newLedger(schema string) ledger { return ledger{schema: schema, option: -1} }
+
+// clear forgets what COM_RESET_CONNECTION undoes; the schema stays.
+func (l *ledger) clear() {
+	*l = ledger{
+		schema: l.schema, option: l.option, reset: true, txnChars: l.txnChars[:0], lastGTID: l.lastGTID,
+		status: l.status &^ (wire.StatusInTrans | wire.StatusInTransReadonly), pins: l.pins & PinAuth,
+	}
+}
+
+// neverReplayed are variables that servers report but whose replay would be wrong or refused: they describe the last
+// statement or the connection, not a choice of the session. A SET of the first group pins the session.
+var neverReplayed = map[string]bool{
+	"timestamp": true, "insert_id": true, "rand_seed1": true, "rand_seed2": true,
+	"last_gtid": true, "last_insert_id": true, "identity": true, "pseudo_thread_id": true, "in_transaction": true,
+	"proxy_user": true, "external_user": true, "warning_count": true, "error_count": true, "statement_id": true,
+	"gtid_seq_no": true,
+	// these follow the default schema
+	"character_set_database": true, "collation_database": true,
+}
+
+// setVariable notes the value that the server reported. It allocates only when something changed.
+func (l *ledger) setVariable(name, value []byte) {
+	for i := range l.variables {
+		if v := &l.variables[i]; v.name == string(name) {
+			if v.raw || v.value != string(value) {
+				v.value, v.raw = string(value), false
+			}
+			l.afterVariable(v.name)
+			return
+		}
+	}
+	if neverReplayed[string(name)] {
+		return
+	}
+	n := string(name)
+	l.variables = append(l.variables, variable{name: n, value: string(value)})
+	l.afterVariable(n)
+}
+
+// setSource notes an assignment by its SQL source, for variables that the server does not report.
+func (l *ledger) setSource(name, source string) {
+	name = strings.ToLower(name)
+	for i := range l.variables {
+		if l.variables[i].name == name {
+			l.variables[i] = variable{name: name, value: source, raw: true}
+			return
+		}
+	}
+	l.variables = append(l.variables, variable{name: name, value: source, raw: true})
+}
+
+// afterVariable: a new connection character set resets the collation to its default.
+func (l *ledger) afterVariable(name string) {
+	if name != "character_set_connection" {
+		return
+	}
+	for i := range l.variables {
+		if l.variables[i].name == "collation_connection" {
+			l.variables = append(l.variables[:i], l.variables[i+1:]...)
+			return
+		}
+	}
+}
+
+func (l *ledger) setText(name, sql string) {
+	l.dropText(name)
+	l.texts = append(l.texts, preparedText{name: name, sql: sql})
+}
+
+func (l *ledger) dropText(name string) {
+	for i := range l.texts {
+		if strings.EqualFold(l.texts[i].name, name) {
+			l.texts = append(l.texts[:i], l.texts[i+1:]...)
+			return
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package session
+
+import "strings"
+
+// Pin is a set of reasons why a session cannot be rebuilt on another server. The zero Pin means that it can.
+type Pin uint32
+
+// The reasons. Unless said otherwise one stays until COM_RESET_CONNECTION or COM_CHANGE_USER.
+const (
+	PinTempTable    Pin = 1 << iota // a temporary table was created
+	PinUserVariable                 // a user variable was assigned
+	PinNamedLock                    // GET_LOCK; until RELEASE_ALL_LOCKS
+	PinHandler                      // HANDLER .. OPEN
+	PinGlobalLock                   // FLUSH TABLES WITH READ LOCK, LOCK INSTANCE, BACKUP STAGE; until UNLOCK TABLES
+	PinTableLock                    // LOCK TABLES; until UNLOCK TABLES or a transaction
+	PinXA                           // an XA transaction that is prepared but not yet committed or rolled back
+	PinCursor                       // a server-side cursor is open; until it is read or closed
+	PinLongData                     // COM_STMT_SEND_LONG_DATA awaits its execution
+	PinClock                        // SET timestamp, insert_id or rand_seed: values the server reports wrongly
+	PinTracking                     // the client changed session_track_* itself
+	PinRoutine                      // a routine changed session state that the server does not name
+	PinUnknown                      // session state changed and nothing explains how
+	PinUninspected                  // a statement was too long to be inspected
+	PinReplication                  // the connection streams the binary log
+	PinAuth                         // the account's authentication plugin leaves no secret for another login
+)
+
+var pinKinds = []string{
+	"temporary_table", "user_variable", "named_lock", "handler", "global_lock", "table_lock", "xa", "cursor", "long_data",
+	"clock", "tracking", "routine", "unknown", "uninspected", "replication", "authentication",
+}
+
+var pinReasons = []string{
+	"temporary table", "user variable", "named lock (GET_LOCK)", "open handler", "global or instance lock",
+	"table lock (LOCK TABLES)", "prepared XA transaction", "open cursor", "pending long data",
+	"timestamp, insert_id or rand_seed was set", "session tracking changed by the client",
+	"a routine changed session state", "unexplained change of session state", "statement too long to inspect",
+	"binary log stream", "authentication plugin allows no second login",
+}
+
+// Kinds lists what pins the session, one word each, in the order of Reasons.
+func (p Pin) Kinds() []string { return p.pick(pinKinds) }
+
+// Reasons lists what pins the session, in words for its user.
+func (p Pin) Reasons() []string { return p.pick(pinReasons) }
+
+func (p Pin) pick(from []string) []string {
+	var out []string
+	for i, r := range from {
+		if p&(1<<i) != 0 {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// String joins the reasons, "" when there are none.
+func (p Pin) String() string { return strings.Join(p.Reasons(), ", ") }

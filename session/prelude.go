@@ -1,0 +1,100 @@
+package session
+
+import (
+	"fmt"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// expectation is one response that the server owes to the proxy itself.
+type expectation struct {
+	command   byte
+	statement *statement // being prepared again
+	what      string     // for errors
+}
+
+// prelude is a batch of commands sent on the session's behalf, whose responses the client never sees.
+type prelude struct {
+	tracker wire.Tracker
+	queue   []expectation
+	at      int
+}
+
+func (p *prelude) begin(f wire.Features) {
+	p.tracker = wire.NewTracker(f)
+	p.queue, p.at = p.queue[:0], 0
+}
+
+func (p *prelude) expect(e expectation) {
+	if len(p.queue) == 0 {
+		p.tracker.Begin(e.command)
+	}
+	p.queue = append(p.queue, e)
+}
+
+// RefusedError says that a server refused to restore a part of a session's state.
+type RefusedError struct {
+	What string // the part
+	Err  error  // the server's error
+}
+
+// Error names the part and the server's reason.
+func (e *RefusedError) Error() string { return fmt.Sprintf("cannot %s: %v", e.What, e.Err) }
+
+// Unwrap gives the server's error.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Prelude takes bytes of the server that answer a prelude (Attach, NeedsPrepare, FollowUp): n of them are used up,
+// done tells that all answers have come. The error is a *RefusedError or wraps ErrProtocol; either way the server
+// connection cannot serve the session.
+func (c *Core) Prelude(buf []byte) (n int, done bool, err error) {
+	p := &c.prelude
+	for p.at < len(p.queue) {
+		m, f := p.tracker.Feed(buf[n:])
+		e := p.queue[p.at]
+		switch f.Mark {
+		case wire.MarkMore:
+			return n + m, false, nil
+		case wire.MarkMalformed, wire.MarkInfile:
+			return n, false, fmt.Errorf("%w: unexpected answer when trying to %s", ErrProtocol, e.what)
+		case wire.MarkERR:
+			return n, false, refused(e, buf[n+f.Start:n+f.End])
+		case wire.MarkPrepareOK:
+			if err := c.reprepared(e.statement, buf[n+f.Start:n+f.End]); err != nil {
+				return n, false, err
+			}
+		case wire.MarkOK, wire.MarkEOF, wire.MarkDone:
+		}
+		n += m
+		if !f.Last {
+			continue
+		}
+		if p.at++; p.at < len(p.queue) {
+			p.tracker.Begin(p.queue[p.at].command)
+		}
+	}
+	return n, true, nil
+}
+
+func refused(e expectation, pkt []byte) error {
+	se, err := wire.ParseErr(pkt[wire.HeaderSize:])
+	if err != nil {
+		return &RefusedError{What: e.what, Err: err}
+	}
+	return &RefusedError{What: e.what, Err: se}
+}
+
+// reprepared notes the new id of a statement. Another shape than before means that the tables changed: what the
+// client knows of the statement is wrong then, so the session cannot go on silently.
+func (c *Core) reprepared(st *statement, pkt []byte) error {
+	if st == nil {
+		return nil
+	}
+	columns, params := st.columns, st.params
+	st.readShape(pkt)
+	if st.columns != columns || st.params != params {
+		return &RefusedError{What: "prepare a statement again", Err: fmt.Errorf("it has %d columns and %d parameters now, %d and %d before", st.columns, st.params, columns, params)}
+	}
+	st.serverID, st.generation, st.sentTypes = getID(pkt), c.generation, false
+	return nil
+}

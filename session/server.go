@@ -1,0 +1,138 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// Next is what a driver does after bytes of the server were fed.
+type Next uint8
+
+// What a driver does next.
+const (
+	ReadServer Next = iota // read more from the server
+	ReadInfile             // the client has the word: its file goes through Infile
+	Finished               // the response is complete; follow-up with FollowUp, then await the next command
+)
+
+// Server takes bytes of the server that answer the command under way. It returns those to forward (out, a prefix of
+// buf edited in place), how many bytes of buf were used up (n; the rest is to be fed again with what follows), and
+// what to do next. The error wraps ErrProtocol: the server connection is unusable.
+func (c *Core) Server(buf []byte) (out []byte, n int, next Next, err error) {
+	w := 0
+	for {
+		m, f := c.tracker.Feed(buf[n:])
+		if f.Mark == wire.MarkMalformed {
+			return buf[:w], n, Finished, fmt.Errorf("%w: unexpected packet in the response to %s", ErrProtocol, wire.CommandName(c.cmd.Code))
+		}
+		plain := m
+		if f.Mark != wire.MarkMore {
+			plain = f.Start
+		}
+		w = move(buf, w, n, plain)
+		if f.Mark == wire.MarkMore {
+			return buf[:w], n + m, ReadServer, nil
+		}
+		pkt := c.packet(f.Mark, buf[n+f.Start:n+f.End])
+		w += copy(buf[w:], pkt)
+		n += m
+		switch {
+		case f.Mark == wire.MarkInfile:
+			c.pass = 0
+			return buf[:w], n, ReadInfile, nil
+		case f.Last:
+			c.finish()
+			return buf[:w], n, Finished, nil
+		}
+	}
+}
+
+// move shifts size bytes at from down to w, and returns the new end; nothing is copied in the ordinary case from == w.
+func move(buf []byte, w, from, size int) int {
+	if from != w {
+		copy(buf[w:], buf[from:from+size])
+	}
+	return w + size
+}
+
+// packet learns from one terminal packet and gives it as the client is to see it.
+func (c *Core) packet(m wire.Mark, pkt []byte) []byte {
+	switch m {
+	case wire.MarkOK:
+		o, err := wire.ParseOK(pkt[wire.HeaderSize:])
+		if err != nil {
+			return pkt // Feed has parsed it before
+		}
+		c.learnOK(&o)
+		if c.strip {
+			return o.Strip(pkt)
+		}
+	case wire.MarkEOF:
+		c.learnEOF(pkt)
+	case wire.MarkPrepareOK:
+		c.learnPrepare(pkt)
+	case wire.MarkERR:
+		c.saw.failed = true
+	case wire.MarkMore, wire.MarkInfile, wire.MarkDone, wire.MarkMalformed:
+	}
+	return pkt
+}
+
+func (c *Core) learnEOF(pkt []byte) {
+	at := wire.HeaderSize + 3
+	s := wire.Status(binary.LittleEndian.Uint16(pkt[at:]))
+	if s.Has(wire.StatusSessionStateChanged) {
+		c.saw.eofState = true
+		if c.strip {
+			pkt[at+1] &^= byte(wire.StatusSessionStateChanged >> 8)
+		}
+	}
+	c.setStatus(s)
+}
+
+func (c *Core) learnPrepare(pkt []byte) {
+	st := c.stmt
+	if st == nil || len(pkt) < wire.HeaderSize+9 {
+		return
+	}
+	st.readShape(pkt)
+	c.stmts.add(st, getID(pkt), c.generation)
+	if st.clientID != st.serverID {
+		putID(pkt, st.clientID)
+	}
+}
+
+// readShape takes the counts out of a COM_STMT_PREPARE answer.
+func (st *statement) readShape(pkt []byte) {
+	st.columns = binary.LittleEndian.Uint16(pkt[wire.HeaderSize+5:])
+	st.params = binary.LittleEndian.Uint16(pkt[wire.HeaderSize+7:])
+}
+
+// setStatus notes the status word. The cursor flags are about the statement under way.
+func (c *Core) setStatus(s wire.Status) {
+	c.ledger.status = s
+	if c.stmt == nil {
+		return
+	}
+	switch c.cmd.Code {
+	case wire.ComStmtExecute:
+		c.stmts.setCursor(c.stmt, s.Has(wire.StatusCursorExists) && !s.Has(wire.StatusLastRowSent))
+	case wire.ComStmtFetch:
+		if s.Has(wire.StatusLastRowSent) {
+			c.stmts.setCursor(c.stmt, false)
+		}
+	}
+}
+
+// FollowUp gives bytes that must go to the server after the command that has just finished, before the next one; nil
+// ordinarily. Their response is a prelude.
+func (c *Core) FollowUp() []byte {
+	if c.cmd.Code != wire.ComResetConnection || c.saw.failed || !c.tracking {
+		return nil
+	}
+	c.prelude.begin(c.features)
+	c.scratch = c.appendQuery(c.scratch[:0], c.trackingSQL(), "set up session tracking")
+	return c.scratch
+}

@@ -1,0 +1,188 @@
+package session
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/onewriter/onewriter/internal/sqlclass"
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// statement is one prepared statement of the binary protocol, under the id that its client knows.
+type statement struct {
+	clientID   uint32
+	serverID   uint32
+	generation uint32 // of the server connection that knows serverID; 0: never prepared there
+	text       []byte // the COM_STMT_PREPARE packets, headers included
+	params     uint16
+	columns    uint16
+	types      []byte // parameter types of the last execution that sent them, as they stand in the packet
+	effects    sqlclass.Effect
+	verb       sqlclass.Verb
+	readOnly   bool
+	sentTypes  bool // the present server connection knows types
+	cursor     bool // a cursor is open
+	longData   bool // COM_STMT_SEND_LONG_DATA awaits execution
+}
+
+// lastPrepared is the statement id that means "the one prepared last" to MariaDB.
+const lastPrepared = 0xFFFFFFFF
+
+// firstSpareID is where client ids start that the proxy has to make up, because the server's own is taken; it
+// counts down, far away from what servers hand out.
+const firstSpareID = 0xBFFFFFFF
+
+// statements maps client ids to statements. Ids differ from the server's only after the session moved.
+type statements struct {
+	byID    map[uint32]*statement
+	last    *statement
+	spare   uint32
+	cursors int
+	longs   int
+}
+
+func (s *statements) find(id uint32) *statement {
+	if id == lastPrepared {
+		return s.last
+	}
+	return s.byID[id]
+}
+
+// add registers a statement that the server has just prepared under serverID and chooses its client id.
+func (s *statements) add(st *statement, serverID, generation uint32) {
+	if s.byID == nil {
+		s.byID = make(map[uint32]*statement)
+		s.spare = firstSpareID
+	}
+	st.serverID, st.generation, st.clientID = serverID, generation, serverID
+	for s.byID[st.clientID] != nil {
+		st.clientID = s.spare
+		s.spare--
+	}
+	s.byID[st.clientID] = st
+	s.last = st
+}
+
+func (s *statements) remove(st *statement) {
+	s.setCursor(st, false)
+	s.setLongData(st, false)
+	delete(s.byID, st.clientID)
+	if s.last == st {
+		s.last = nil
+	}
+}
+
+func (s *statements) clear() { *s = statements{} }
+
+func (s *statements) setCursor(st *statement, open bool) {
+	if st.cursor != open {
+		st.cursor = open
+		s.cursors += delta(open)
+	}
+}
+
+func (s *statements) setLongData(st *statement, pending bool) {
+	if st.longData != pending {
+		st.longData = pending
+		s.longs += delta(pending)
+	}
+}
+
+func delta(up bool) int {
+	if up {
+		return 1
+	}
+	return -1
+}
+
+// pins are the reasons that open cursors and pending long data give.
+func (s *statements) pins() Pin {
+	var p Pin
+	if s.cursors > 0 {
+		p |= PinCursor
+	}
+	if s.longs > 0 {
+		p |= PinLongData
+	}
+	return p
+}
+
+// typesAt finds the parameter types within the packet of COM_STMT_EXECUTE: flag is the offset of the flag byte
+// new_params_bind, and blob of the types when flag is 1. ok is false when the statement has no parameters or the
+// packet is not what it should be; need is the size in bytes up to which the packet must be at hand.
+type typesAt struct {
+	flag, blob, end int
+	need            int
+	ok              bool
+}
+
+// executeTypes parses pkt (header included) of a COM_STMT_EXECUTE of st. With query attributes the packet carries its
+// own count and names after the types (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html).
+func executeTypes(pkt []byte, st *statement, attributes bool) typesAt {
+	const parameterCountAvailable = 0x08
+	at := wire.HeaderSize + 10 // command, id, flags, iteration count
+	if len(pkt) < at {
+		return typesAt{need: at}
+	}
+	params := int(st.params)
+	named := attributes
+	if attributes && (params > 0 || pkt[wire.HeaderSize+5]&parameterCountAvailable != 0) {
+		if len(pkt) < at+9 {
+			return typesAt{need: at + 9}
+		}
+		n, size, ok := wire.ReadLenEnc(pkt[at:])
+		if !ok || n > 1<<16 {
+			return typesAt{}
+		}
+		params = int(n)
+		at += size
+	}
+	if params == 0 {
+		return typesAt{}
+	}
+	at += (params + 7) / 8
+	t := typesAt{flag: at, blob: at + 1, end: at + 1, need: at + 1}
+	if len(pkt) < t.need {
+		return t
+	}
+	if pkt[at] != 1 {
+		t.ok = true
+		return t
+	}
+	return typesBlob(pkt, t, params, named)
+}
+
+func typesBlob(pkt []byte, t typesAt, params int, named bool) typesAt {
+	for range params {
+		if len(pkt) < t.end+2 {
+			t.need = t.end + 2
+			return t
+		}
+		t.end += 2
+		if !named {
+			continue
+		}
+		_, n, ok := wire.ReadLenEncBytes(pkt[t.end:])
+		if !ok {
+			t.need = t.end + 256
+			return t
+		}
+		t.end += n
+	}
+	t.need, t.ok = t.end, true
+	return t
+}
+
+// rememberTypes keeps the types that an execution sent; it allocates only when they changed.
+func (st *statement) rememberTypes(blob []byte) {
+	if !bytes.Equal(st.types, blob) {
+		st.types = append(st.types[:0], blob...)
+	}
+}
+
+// putID writes a statement id into the packet pkt (header included).
+func putID(pkt []byte, id uint32) {
+	binary.LittleEndian.PutUint32(pkt[wire.HeaderSize+1:], id)
+}
+
+func getID(pkt []byte) uint32 { return binary.LittleEndian.Uint32(pkt[wire.HeaderSize+1:]) }
