@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 
 	"github.com/rs/zerolog"
@@ -41,6 +42,9 @@ func New(c Config) (*Authenticator, error) {
 	if a.cache == nil {
 		a.cache = NewCache()
 	}
-	a.users.onChange(a.cache.Drop)
+	a.users.hooks.Store(&tableHooks{changed: a.cache.Drop, tick: a.cache.expireNow})
 	return a, nil
 }
+
+// Run keeps the account table fresh and drops secrets that were not used for 24 hours, until ctx is done.
+func (a *Authenticator) Run(ctx context.Context) error { return a.users.Run(ctx) }

@@ -102,8 +102,8 @@ func (c *Cache) expire(now time.Time) {
 	}
 }
 
-// Expire drops the passwords that no login used for 24 hours. The user table's Run calls it.
-func (c *Cache) Expire() {
+// expireNow drops the passwords that no login used for 24 hours.
+func (c *Cache) expireNow() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.expire(time.Now())

@@ -159,6 +159,7 @@ func (x *exchange) ask(plugin string) error {
 	}
 	reply, err := x.Client.ReadPacket()
 	x.reply = append([]byte(nil), reply...)
+	clear(reply) // it can be a password
 	return err
 }
 

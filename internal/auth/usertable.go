@@ -30,8 +30,8 @@ type UserTableConfig struct {
 // UserTable is a copy of the accounts of the servers: for each name the plugins, and the hashes of
 // mysql_native_password. Readers never wait: they see the last copy.
 type UserTable struct {
-	config  UserTableConfig
-	changed atomic.Pointer[func(user string)]
+	config UserTableConfig
+	hooks  atomic.Pointer[tableHooks]
 
 	accounts atomic.Pointer[map[string]Account] // nil until the first copy; the map is never changed
 	barred   atomic.Bool                        // the control account may not read the tables
@@ -45,6 +45,12 @@ type Account struct {
 	plugins []string          // client plugins, in the table's order; "" is one that only the client can do
 	native  [][sha1.Size]byte // SHA1(SHA1(password)) of each row
 	print   [sha1.Size]byte   // changes whenever a row does
+}
+
+// tableHooks is what an Authenticator wants to be told.
+type tableHooks struct {
+	changed func(user string) // accounts of that name were changed or dropped
+	tick    func()            // at each period of Run
 }
 
 // NewUserTable makes an empty table. It starts nothing.
@@ -65,6 +71,9 @@ func (t *UserTable) Run(ctx context.Context) error {
 			t.config.Logger.Warn().Err(err).Msg("account table is not readable")
 		}
 		failing = err != nil
+		if h := t.hooks.Load(); h != nil {
+			h.tick()
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -113,8 +122,6 @@ func (t *UserTable) refresh(ctx context.Context) {
 	}
 }
 
-func (t *UserTable) onChange(fn func(user string)) { t.changed.Store(&fn) }
-
 // look reads the tables, unless somebody has begun to since the call.
 func (t *UserTable) look(ctx context.Context, spacing time.Duration) error {
 	asked := time.Now()
@@ -158,13 +165,13 @@ func (t *UserTable) load(ctx context.Context) error {
 // publish swaps the copy, and tells which names changed.
 func (t *UserTable) publish(accounts map[string]Account) {
 	old := t.accounts.Swap(&accounts)
-	tell := t.changed.Load()
-	if old == nil || tell == nil {
+	hooks := t.hooks.Load()
+	if old == nil || hooks == nil {
 		return
 	}
 	for user, was := range *old {
 		if now, still := accounts[user]; !still || now.print != was.print {
-			(*tell)(user)
+			hooks.changed(user)
 		}
 	}
 }
