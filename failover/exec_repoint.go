@@ -17,7 +17,7 @@ import (
 // the old one away, so that a star stays a star. One server that fails does not keep the others from following.
 func (e *executor) repoint(ctx context.Context, a actRun, ev evidence) error {
 	var errs []error
-	for _, name := range a.Op.Repoint {
+	for _, name := range repointOrder(a) {
 		err := e.repointOne(ctx, a, name)
 		if err == nil {
 			ev.add(name, "follows %s", a.Op.To.Name)
@@ -27,6 +27,24 @@ func (e *executor) repoint(ctx context.Context, a actRun, ev evidence) error {
 		errs = append(errs, fmt.Errorf("point %s at %s: %w", name, a.Op.To.Name, err))
 	}
 	return errors.Join(append(errs, e.dropOldLink(ctx, a))...)
+}
+
+// repointOrder puts the old primary last: as soon as it follows the new one its binary log grows again, and the others
+// could not be stopped at the target any more.
+func repointOrder(a actRun) []string {
+	var order []string
+	last := ""
+	for _, name := range a.Op.Repoint {
+		if name == a.Op.From.Name {
+			last = name
+			continue
+		}
+		order = append(order, name)
+	}
+	if last != "" {
+		order = append(order, last)
+	}
+	return order
 }
 
 // repointOne changes the source of one server. What it has received from the old primary is applied first: MariaDB

@@ -81,6 +81,11 @@ func (e *executor) readTarget(ctx context.Context, a actRun, ev evidence) (err e
 			return fmt.Errorf("read the position of %s: %w", a.Op.From.Name, err)
 		}
 	}
+	if a.Op.FilePos { // the histories are compared as well, where the servers keep GTIDs all the same
+		if r.history, err = d.Position(ctx, r.a); err != nil {
+			return fmt.Errorf("read the position of %s: %w", a.Op.From.Name, err)
+		}
+	}
 	if !r.target.Known() {
 		return fmt.Errorf("%s has no position: is its binary log on?", a.Op.From.Name)
 	}
@@ -116,6 +121,10 @@ func (e *executor) verify(ctx context.Context, a actRun, ev evidence) error {
 		}
 		if !applied {
 			return fmt.Errorf("%s has not applied exactly up to %s", to, r.target)
+		}
+		rel := gtid.Relate(facts.Position, r.history)
+		if facts.GTID && facts.LogsUpdates && (rel == gtid.Ahead || rel == gtid.Diverged) {
+			return fmt.Errorf("the history of %s is %s: it has %s, %s has %s", to, rel, facts.Position, from, r.history)
 		}
 	} else if rel := gtid.Relate(facts.Position, r.target); rel != gtid.Equal {
 		return fmt.Errorf("the history of %s is %s: it has %s, %s has %s", to, rel, facts.Position, from, r.target)

@@ -14,7 +14,7 @@ const (
 	throttleMin   = 10 * time.Millisecond
 	throttleMax   = 100 * time.Millisecond
 	throttleEvery = 20 * time.Millisecond // interval of the measurements
-	smallGapBytes = 64 << 10              // with file and position a gap in bytes counts instead of transactions
+	smallGapBytes = 8 << 10               // with file and position a gap in bytes counts instead of transactions
 
 	// The best gap is aimed at first, because each missing transaction lengthens the pause; what the limits allow
 	// is accepted after an eighth of the time.

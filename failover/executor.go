@@ -35,6 +35,7 @@ type run struct {
 	proof    *fence.Proof
 	a, b     *sql.Conn     // ready connections to from and to
 	target   gtid.Position // of from, after the fence
+	history  gtid.Position // of from at that time by GTID, where the target is file and position
 	binlogA  gtid.Position // from's own binary log at that time
 	binlogB  gtid.Position // to's own binary log while it was still closed
 	semiOn   bool          // the source side of semi-sync was switched on at to

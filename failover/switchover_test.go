@@ -13,7 +13,11 @@ import (
 
 func scratchPair(t *testing.T) *cluster {
 	addresses := strings.Split(os.Getenv("SCRATCH"), ",")
-	return newCluster(t, []topology.Instance{{Name: "a", Address: addresses[0]}, {Name: "b", Address: addresses[1]}})
+	var servers []topology.Instance
+	for i, a := range addresses {
+		servers = append(servers, topology.Instance{Name: string(rune('a' + i)), Address: a})
+	}
+	return newCluster(t, servers)
 }
 
 func TestSwitchoverBackAndForthUnderLoad(t *testing.T) {
