@@ -22,10 +22,12 @@ var testGreeting = wire.Greeting{
 func greet(t *testing.T, config *tls.Config, client func(conn net.Conn)) (*wire.PacketConn, wire.HandshakeResponse, error) {
 	t.Helper()
 	near, far := net.Pipe()
-	t.Cleanup(func() { _ = near.Close() })
 	_ = near.SetDeadline(time.Now().Add(5 * time.Second))
 	done := make(chan struct{})
-	t.Cleanup(func() { <-done })
+	t.Cleanup(func() {
+		_ = near.Close()
+		<-done
+	})
 	go func() {
 		defer close(done)
 		defer far.Close()
