@@ -234,7 +234,9 @@ const explained = sqlclass.UserVariable | sqlclass.SetVariable | sqlclass.SetNam
 
 // explain pins the session when the server says that something changed and nothing says what.
 func (c *Core) explain(e sqlclass.Effect) {
-	if c.saw.eofState {
+	// An EOF packet has the flag but no room for the state. The transaction's own state sets it too, so that it tells
+	// something only where code ran that is not in the text.
+	if c.saw.eofState && e.Has(sqlclass.Opaque|sqlclass.UnknownFunction|sqlclass.Unclear) {
 		c.ledger.pins |= PinRoutine
 	}
 	if !c.saw.state {
