@@ -22,7 +22,8 @@ type Request struct {
 	Salt   [wire.SaltLen]byte
 	// CanSwitch tells that the client has wire.ClientPluginAuth; one without speaks mysql_native_password only.
 	CanSwitch bool
-	// Switch makes the exchange start with a switch request whatever the client sent.
+	// Switch makes the exchange start with a switch request whatever the client sent. Backend is then called once at
+	// most: servers hang up after a failed COM_CHANGE_USER.
 	Switch bool
 	// DefaultPlugin is the plugin that the greeting named: what an unknown user is asked with.
 	DefaultPlugin string
@@ -46,6 +47,7 @@ type exchange struct {
 	salt   []byte // of the last thing the client was asked
 	reply  []byte // the client's answer to it
 	plugin string // the plugin that reply is for
+	once   bool   // Backend can't be called again after a refusal
 	spoken bool   // something was sent to the client: its exchange can't be handed to the server any more
 }
 
@@ -56,7 +58,7 @@ func (a *Authenticator) Login(ctx context.Context, r Request) (Result, error) {
 	if err := a.limiter.wait(ctx, r.Source); err != nil {
 		return Result{}, err
 	}
-	x := &exchange{Authenticator: a, Request: r, salt: r.Salt[:], reply: r.Auth, plugin: r.Plugin}
+	x := &exchange{Authenticator: a, Request: r, salt: r.Salt[:], reply: r.Auth, plugin: r.Plugin, once: r.Switch}
 	if x.plugin == "" {
 		x.plugin = PluginNative
 	}

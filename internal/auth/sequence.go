@@ -91,13 +91,16 @@ func (x *exchange) sha2(ctx context.Context) (Result, error) {
 	}
 	for _, secret := range x.cache.explain(x.User, x.reply, x.salt) {
 		result, err := x.finish(ctx, secret)
-		switch {
-		case err == nil:
+		if err == nil {
 			return result, x.Client.WritePacket([]byte{wire.HeaderAuthMoreData, sha2FastOK})
-		case !isDenied(err):
+		}
+		if !isDenied(err) {
 			return Result{}, err
 		}
-		x.cache.forget(x.User, secret)
+		x.cache.forget(x.User, secret) // the password was changed
+		if x.once {
+			return Result{}, err
+		}
 	}
 	x.spoken = true
 	if err := x.Client.WritePacket([]byte{wire.HeaderAuthMoreData, sha2FullAuth}); err != nil {
