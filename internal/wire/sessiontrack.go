@@ -60,6 +60,8 @@ func (r *TrackReader) Next() (TrackEntry, bool) {
 			return r.fail()
 		}
 		return r.text(kind, body[1:])
+	case TrackState: // the only kind whose value has no length of its own
+		return TrackEntry{Kind: kind, Value: body}, true
 	default:
 		return r.text(kind, body)
 	}
