@@ -66,6 +66,9 @@ func linkedGodebug() string {
 		return ""
 	}
 	for _, s := range info.Settings {
+		if s.Key == "-trimpath" && s.Value == "true" {
+			return "" // such a build does not record its flags
+		}
 		if s.Key != "-ldflags" {
 			continue
 		}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/onewriter/onewriter/admin"
+	"github.com/onewriter/onewriter/admin/api"
+)
+
+// execute runs the command line args and returns its output and exit code.
+func execute(t *testing.T, args ...string) (out string, code int) {
+	t.Helper()
+	var b bytes.Buffer
+	root := newRootCommand()
+	root.SetOut(&b)
+	root.SetErr(&b)
+	code = runRoot(t.Context(), root, args)
+	return b.String(), code
+}
+
+// remoteCluster is what the endpoint of these tests serves.
+type remoteCluster struct{ err error }
+
+func (remoteCluster) Name() string { return "orders" }
+func (remoteCluster) Status() api.Cluster {
+	lag := 0.25
+	return api.Cluster{
+		Name: "orders", State: "running", Primary: "a", Epoch: 7, Reasons: []string{"Something is odd."},
+		Servers: []api.Server{
+			{Name: "a", Address: "10.0.0.1:3306", Role: "primary", Healthy: true, Position: "0-10-" + strings.Repeat("9", 80)},
+			{Name: "b", Address: "10.0.0.2:3306", Role: "standby", Healthy: true, ReadOnly: true, LagSeconds: &lag, Problems: []string{"It is slow."}},
+		},
+		Listeners: []api.Listener{{Address: "[::]:6446", Route: "primary", Sessions: 3}},
+	}
+}
+func (remoteCluster) Sessions() []api.Session { return nil }
+func (c remoteCluster) Switchover(_ context.Context, req api.SwitchoverRequest) (api.Switchover, error) {
+	if req.DryRun {
+		return api.Switchover{
+			From: "a", To: "b", Outcome: "dry_run", PredictedPauseMS: 12,
+			Blockers: []api.Blocker{{ID: 5, User: "app", Host: "h", Seconds: 3, Reason: "a long transaction"}},
+		}, c.err
+	}
+	return api.Switchover{
+		ID: "x", From: "a", To: "b", Epoch: 8, Outcome: "completed", PauseMS: 4.5, Phases: []api.Phase{{Name: "fence", MS: 2}},
+		SessionsMoved: 3, SessionsClosed: []api.ClosedSession{{ID: 4, Reason: "temporary table"}},
+	}, c.err
+}
+
+func endpoint(t *testing.T, err error) string {
+	t.Helper()
+	s, nerr := admin.New(admin.Config{
+		Address: "127.0.0.1:0", Clusters: []admin.Cluster{remoteCluster{err}}, Registry: prometheus.NewRegistry(), Logger: zerolog.Nop(),
+	})
+	if nerr != nil {
+		t.Fatal(nerr)
+	}
+	h := httptest.NewServer(s.Handler())
+	t.Cleanup(h.Close)
+	return h.URL
+}
+
+func wantAll(t *testing.T, out string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(out, w) {
+			t.Errorf("%q is not in:\n%s", w, out)
+		}
+	}
+}
+
+func TestStatusCommand(t *testing.T) {
+	url := endpoint(t, nil)
+	out, code := execute(t, "status", "--admin", url)
+	if code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, out, "cluster orders: running, primary a, epoch 7", "10.0.0.2:3306", "standby", "250ms", "! Something is odd.", "! b: It is slow.", "[::]:6446 serves the primary to 3 sessions")
+	out, _ = execute(t, "status", "--admin", url, "-o", "json", "--cluster", "orders")
+	var c api.Cluster
+	if err := json.Unmarshal([]byte(out), &c); err != nil || c.Epoch != 7 {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, args := range [][]string{{"status", "--admin", url, "-o", "xml"}, {"status", "--admin", url, "--cluster", "nope"}, {"status", "--admin", "127.0.0.1:1"}, {"status", "extra"}, {"nonsense"}} {
+		out, code = execute(t, args...)
+		if code != exitFailed || strings.Count(strings.TrimSpace(out), "\n") > 3 || strings.Contains(out, "Usage:") {
+			t.Errorf("%v: exit code %d and\n%s", args, code, out)
+		}
+	}
+}
+
+func TestSwitchoverCommand(t *testing.T) {
+	out, code := execute(t, "switchover", "--admin", endpoint(t, nil), "--to", "b")
+	if code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, out, "moved from a to b, epoch 8", "4.5 ms", "fence", "3 sessions moved, 1 were closed", "session 4: temporary table")
+	out, code = execute(t, "switchover", "--admin", endpoint(t, nil), "--dry-run")
+	if code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, out, "predicted pause is 12.0 ms", "Nothing was changed", "connection 5 (app@h, 3.0 s): a long transaction")
+
+	for name, c := range map[string]struct {
+		err  error
+		code int
+		want string
+	}{
+		"refused":    {&admin.RefusedError{Reasons: []string{"The standby lags."}}, exitRefused, "The standby lags."},
+		"aborted":    {&admin.AbortedError{Phase: "fence", Reasons: []string{"Blocked."}}, exitAborted, "step: fence"},
+		"unresolved": {&admin.AbortedError{Phase: "fence", Unresolved: true}, exitFailed, "not certain"},
+		"failed":     {context.DeadlineExceeded, exitFailed, "could not be carried out"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, code := execute(t, "switchover", "--admin", endpoint(t, c.err))
+			if code != c.code {
+				t.Errorf("exit code %d", code)
+			}
+			wantAll(t, out, c.want)
+			out, code = execute(t, "switchover", "--admin", endpoint(t, c.err), "-o", "json")
+			if code != c.code || !json.Valid([]byte(out)) {
+				t.Errorf("exit code %d and\n%s", code, out)
+			}
+		})
+	}
+}
+
+func TestConfigCommands(t *testing.T) {
+	dir := t.TempDir()
+	good, bad := filepath.Join(dir, "good.yaml"), filepath.Join(dir, "bad.yaml")
+	text := "clusters:\n  - name: c\n    servers: [{name: a, address: '127.0.0.1:1'}]\n    listeners: [{address: ':6446', route: primary}]\n" +
+		"    control: {user: u, password: geheim}\n"
+	for path, content := range map[string]string{good: text, bad: text + "nonsense: 1\nlog: {level: x}\n"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, code := execute(t, "config", "check", good)
+	if code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, out, "ok\n", "listener  :6446", "127.0.0.1:8989")
+	out, code = execute(t, "config", "check", bad)
+	if code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, out, "2 problems", "nonsense: is not a known key, line 6", "log.level")
+	out, code = execute(t, "config", "print", good)
+	if code != exitOK || strings.Contains(out, "geheim") {
+		t.Errorf("exit code %d and\n%s", code, out)
+	}
+	wantAll(t, out, "hold_timeout: 10s", "***")
+	if _, code = execute(t, "config", "check", filepath.Join(dir, "missing.yaml")); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	// Nobody answers, so the SQL is printed for both flavours.
+	out, code = execute(t, "setup", "--config", good, "--print")
+	if code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, out, "(mariadb)", "(mysql)", "CREATE DATABASE IF NOT EXISTS onewriter", "GRANT")
+	out, code = execute(t, "setup", "--config", good)
+	if code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, out, "no server is writable", "127.0.0.1:1")
+}
+
+func TestVersionCommand(t *testing.T) {
+	out, code := execute(t, "version")
+	if code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, out, "onewriter ", "commit ", "go1.", "runtime settings: ")
+}
