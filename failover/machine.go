@@ -263,7 +263,7 @@ func (s state) request(in inRequest) (state, []action) {
 
 // end drops the plan and takes up what has waited for its end.
 func (s state) end(actions ...action) (state, []action) {
-	s.plan = nil
+	s.plan, s.sights = nil, nil // what was seen while the plan changed things says nothing any more
 	if s.stopping {
 		return s, append(actions, actStop{})
 	}
