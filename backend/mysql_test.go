@@ -93,6 +93,22 @@ func TestMySQLRefusals(t *testing.T) {
 	}
 }
 
+// The server counts the failures of clients behind the proxy as it counts those of its own.
+func TestMySQLLocksAfterFailures(t *testing.T) {
+	root := mySQL(t)
+	mustExec(t, root.db, "DROP USER IF EXISTS guarded@'%'",
+		"CREATE USER guarded@'%' IDENTIFIED BY 'right' FAILED_LOGIN_ATTEMPTS 2 PASSWORD_LOCK_TIME 1")
+	f := newFrontend(t, root.addr, frontendOptions{control: root.db})
+	for range 2 {
+		if _, err := currentUser(open(t, "guarded", "wrong", f.addr(), "", "false")); err == nil {
+			t.Fatal("a wrong password is accepted")
+		}
+	}
+	if got := sameRefusal(t, f, "guarded", "right", "", "false"); got.Number != 3955 {
+		t.Fatalf("got %v", got)
+	}
+}
+
 func TestMySQLChangedPassword(t *testing.T) {
 	root := mySQL(t)
 	mustExec(t, root.db, "DROP USER IF EXISTS s3@'%'", "CREATE USER s3@'%' IDENTIFIED BY 'old'")

@@ -44,11 +44,12 @@ type exchange struct {
 	*Authenticator
 	Request
 
-	salt   []byte // of the last thing the client was asked
-	reply  []byte // the client's answer to it
-	plugin string // the plugin that reply is for
-	once   bool   // Backend can't be called again after a refusal
-	spoken bool   // something was sent to the client: its exchange can't be handed to the server any more
+	salt      []byte // of the last thing the client was asked
+	reply     []byte // the client's answer to it
+	plugin    string // the plugin that reply is for
+	refreshed bool   // the account table was looked at for this login
+	once      bool   // Backend can't be called again after a refusal
+	spoken    bool   // something was sent to the client: its exchange can't be handed to the server any more
 }
 
 // Login runs the exchange with the client and logs in to the server. The packets in between are sent here; the final
@@ -74,9 +75,8 @@ func (x *exchange) run(ctx context.Context) (Result, error) {
 		return x.explicitUser(ctx, password)
 	}
 	account, known := x.users.Lookup(x.User)
-	if !known {
-		// It may have been created since the last look.
-		x.users.refresh(ctx)
+	if !known { // it may have been created since the last look
+		x.refresh(ctx)
 		account, known = x.users.Lookup(x.User)
 	}
 	plugin := x.choose(account, known)
@@ -94,6 +94,14 @@ func (x *exchange) run(ctx context.Context) (Result, error) {
 		return x.clear(ctx)
 	default:
 		return x.finish(ctx, Secret{})
+	}
+}
+
+// refresh looks at the account table anew, once per login.
+func (x *exchange) refresh(ctx context.Context) {
+	if !x.refreshed {
+		x.refreshed = true
+		x.users.refresh(ctx)
 	}
 }
 

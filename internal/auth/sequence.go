@@ -59,7 +59,7 @@ func (x *exchange) native(ctx context.Context) (Result, error) {
 	stage1, ok := x.recover()
 	if !ok {
 		// The password may have been changed since the last look.
-		x.users.refresh(ctx)
+		x.refresh(ctx)
 		stage1, ok = x.recover()
 	}
 	if ok {
