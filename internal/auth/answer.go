@@ -84,12 +84,12 @@ func (s Secret) Cleartext() ([]byte, error) {
 	if s.kind != KindPassword {
 		return nil, &UnsupportedPluginError{Plugin: PluginSHA2, Reason: "the password is not known"}
 	}
-	var clear []byte
+	var password []byte
 	err := s.open(func(plain []byte) error {
-		clear = append(append(clear, plain...), 0)
+		password = append(append(password, plain...), 0)
 		return nil
 	})
-	return clear, err
+	return password, err
 }
 
 // Encrypted gives the password for a server that wants it encrypted with its RSA key, given as PEM.

@@ -91,7 +91,7 @@ func (x *exchange) run(ctx context.Context) (Result, error) {
 	case PluginSHA256:
 		return x.sha256(ctx)
 	case PluginClear:
-		return x.clear(ctx)
+		return x.cleartext(ctx)
 	default:
 		return x.finish(ctx, Secret{})
 	}

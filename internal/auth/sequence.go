@@ -56,11 +56,11 @@ func (x *exchange) native(ctx context.Context) (Result, error) {
 	if x.empty() {
 		return x.finish(ctx, NewPassword(nil))
 	}
-	stage1, ok := x.recover()
+	stage1, ok := x.matchNative()
 	if !ok {
 		// The password may have been changed since the last look.
 		x.refresh(ctx)
-		stage1, ok = x.recover()
+		stage1, ok = x.matchNative()
 	}
 	if ok {
 		return x.finish(ctx, NewSHA1(stage1))
@@ -71,7 +71,8 @@ func (x *exchange) native(ctx context.Context) (Result, error) {
 	return x.refuse(ctx)
 }
 
-func (x *exchange) recover() (stage1 [sha1.Size]byte, ok bool) {
+// matchNative gives SHA1(password) if one of the accounts explains the reply.
+func (x *exchange) matchNative() (stage1 [sha1.Size]byte, ok bool) {
 	account, _ := x.users.Lookup(x.User)
 	for _, stage2 := range account.native {
 		if stage1, ok = recoverNative(x.reply, x.salt, stage2); ok {
@@ -125,8 +126,8 @@ func (x *exchange) sha256(ctx context.Context) (Result, error) {
 	return x.password(ctx, x.reply, keyRequestSHA256)
 }
 
-// clear asks for the password in clear text, over TLS only.
-func (x *exchange) clear(ctx context.Context) (Result, error) {
+// cleartext asks for the password in clear text, over TLS only.
+func (x *exchange) cleartext(ctx context.Context) (Result, error) {
 	if !x.Client.Secure() {
 		return Result{}, x.denied(false)
 	}

@@ -96,8 +96,8 @@ func (t *UserTable) Lookup(user string) (Account, bool) {
 		return Account{}, false
 	}
 	named, known := (*accounts)[user]
-	anonymous, any := (*accounts)[""]
-	if !any || user == "" {
+	anonymous, open := (*accounts)[""]
+	if !open || user == "" {
 		return named, known
 	}
 	return Account{
