@@ -204,3 +204,9 @@ func (f *frontend) last() login {
 	}
 	return f.logins[len(f.logins)-1]
 }
+
+func (f *frontend) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.logins)
+}
