@@ -53,9 +53,7 @@ func TestAbortAtEveryStep(t *testing.T) {
 				t.Errorf("%s: clients are still held", point)
 			}
 			c.wantOnlyWritable(before.Primary)
-			count := l.count()
-			time.Sleep(50 * time.Millisecond)
-			if l.count() == count {
+			if !l.goesOn() {
 				t.Errorf("%s: nothing is written any more", point)
 			}
 		}
@@ -77,6 +75,17 @@ func (l *load) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.acks)
+}
+
+// goesOn waits for rows to be acknowledged.
+func (l *load) goesOn() bool {
+	count := l.count()
+	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if l.count() > count {
+			return true
+		}
+	}
+	return false
 }
 
 // After the promotion there is only forward: faults are noted and the switchover completes.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/failover/fence"
+	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -30,7 +31,12 @@ func (e *executor) prepare(ctx context.Context, a actRun) error {
 	if r.a, _, err = r.from.conn(ctx); err != nil {
 		return err
 	}
-	r.b, _, err = r.to.conn(ctx)
+	if r.b, _, err = r.to.conn(ctx); err != nil {
+		return err
+	}
+	if a.Op.FilePos {
+		r.period, err = flavor.SharpenPositions(ctx, r.b, r.to.dialect)
+	}
 	return err
 }
 
@@ -210,6 +216,7 @@ func (e *executor) resume(a actRun, ev evidence) error {
 	if r != nil {
 		r.moved = report.Moved
 		r.closed = append(r.closed, report.Closed...)
+		e.blunt(r)
 	}
 	ev.add("moved", "%d", report.Moved)
 	ev.add("longest hold", "%s", report.LongestHold)

@@ -42,6 +42,7 @@ func (e *executor) throttle(ctx context.Context, a actRun, ev evidence) (err err
 	defer func() {
 		if err != nil {
 			e.cfg.DataPath.Throttle(0)
+			e.blunt(e.run)
 		}
 	}()
 	limits := e.cfg.Limits
@@ -51,6 +52,9 @@ func (e *executor) throttle(ctx context.Context, a actRun, ev evidence) (err err
 		return err
 	}
 	ev.add("gap at first", "%d", first.missing)
+	if first, err = e.untilSharp(ctx, a, first); err != nil {
+		return err
+	}
 	before, delay := first, time.Duration(0)
 	now, estimate := first, time.Duration(-1)
 	best := time.Now().Add(limits.Throttle / bestShare)
@@ -71,6 +75,22 @@ func (e *executor) throttle(ctx context.Context, a actRun, ev evidence) (err err
 	}
 	ev.add("gap", "%d", now.missing)
 	return nil
+}
+
+// untilSharp waits, without slowing anybody down, for the applier's current checkpoint interval to end: before that a
+// position that looks old may only be reported late.
+func (e *executor) untilSharp(ctx context.Context, a actRun, g gap) (gap, error) {
+	end := time.Now().Add(time.Duration(e.run.period) * time.Millisecond)
+	for g.missing > 0 && time.Now().Before(end) {
+		if err := pauseFor(ctx, throttleEvery); err != nil {
+			return g, fmt.Errorf("wait for the position of %s: %w", a.Op.To.Name, err)
+		}
+		var err error
+		if g, err = e.measure(ctx, a); err != nil {
+			return g, err
+		}
+	}
+	return g, nil
 }
 
 // nearEnough reports whether the candidate is near enough to hold the clients; with best only the best will do.

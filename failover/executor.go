@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/failover/fence"
+	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -38,6 +39,7 @@ type run struct {
 	history  gtid.Position // of from at that time by GTID, where the target is file and position
 	binlogA  gtid.Position // from's own binary log at that time
 	binlogB  gtid.Position // to's own binary log while it was still closed
+	period   int           // the candidate's applier checkpoint period to restore, 0 for none
 	semiOn   bool          // the source side of semi-sync was switched on at to
 	heldAt   time.Time     // when Hold returned
 	pause    time.Duration
@@ -244,6 +246,20 @@ func (ev evidence) describe(v view) {
 	}
 }
 
+// blunt gives the candidate's applier its checkpoint period back. It has been reset to make positions exact in time;
+// leaving it short costs little, so a failure is only noted.
+func (e *executor) blunt(r *run) {
+	if r.period == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Limits.Statement)
+	defer cancel()
+	if err := flavor.RestorePositions(ctx, r.to.db, r.period); err != nil {
+		e.cfg.Logger.Warn().Err(err).Str("server", r.to.instance.Name).Int("replica_checkpoint_period", r.period).Msg("setting not restored")
+	}
+	r.period = 0
+}
+
 // dropRun releases what a switchover held.
 func (e *executor) dropRun() {
 	r := e.run
@@ -251,6 +267,7 @@ func (e *executor) dropRun() {
 	if r == nil {
 		return
 	}
+	e.blunt(r)
 	if r.attempt != nil {
 		r.attempt.Release()
 	}
@@ -261,7 +278,7 @@ func (e *executor) dropRun() {
 	}
 }
 
-// close ends the executor's goroutines and connections.
+// shutdown ends the executor's goroutines and connections.
 func (e *executor) shutdown() error {
 	if e.stopFollower != nil {
 		e.stopFollower()
