@@ -13,7 +13,7 @@ type Event struct {
 	At        time.Time         `json:"at"`
 	Cluster   string            `json:"cluster"`
 	Operation string            `json:"operation,omitempty"`
-	Kind      string            `json:"kind"` // state, begin, step, end, refused, warning
+	Kind      string            `json:"kind"` // state, begin, step, end, refused, followed, warning
 	Step      string            `json:"step,omitempty"`
 	State     string            `json:"state,omitempty"`
 	Epoch     uint64            `json:"epoch,omitempty"`

@@ -86,7 +86,9 @@ func serverStatus(i topology.Instance, o topology.Observation, primary bool) api
 		out.Role, out.Healthy = topology.RolePrimary.String(), answers
 	case len(o.Facts.Links) > 0:
 		out.Role, out.Healthy = topology.RoleStandby.String(), answers && replicates(o.Facts.Links)
-		out.LagSeconds = lagOf(o)
+		if answers {
+			out.LagSeconds = lagOf(o)
+		}
 	}
 	return out
 }
