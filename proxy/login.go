@@ -218,7 +218,7 @@ func (s *clientSession) changeUser() error {
 	}
 	result, err := s.cluster.config.Authenticator.Login(ctx, auth.Request{
 		Client: client, User: cu.User, Plugin: cu.Plugin, Salt: s.salt, Switch: true,
-		CanSwitch: s.login.Capabilities.Has(wire.ClientPluginAuth), Source: s.source,
+		CanSwitch: s.login.Capabilities.Has(wire.ClientPluginAuth), DefaultPlugin: w.conn.AuthPlugin, Source: s.source,
 		Backend: func(ctx context.Context, secret auth.Secret) ([]byte, error) {
 			p := s.login
 			p.Secret, p.Client = secret, client

@@ -18,6 +18,7 @@ import (
 	"github.com/onewriter/onewriter/admin"
 	"github.com/onewriter/onewriter/conf"
 	"github.com/onewriter/onewriter/failover"
+	"github.com/onewriter/onewriter/internal/auth"
 )
 
 func newServeCommand() *cobra.Command {
@@ -46,6 +47,9 @@ func serve(ctx context.Context, c *conf.Config, stderr io.Writer) error {
 	}
 	for _, w := range c.Warnings {
 		log.Warn().Str("problem", w.String()).Msg("configuration warning")
+	}
+	if err := auth.DisableCoreDumps(); err != nil {
+		log.Warn().Err(err).Msg("core dumps stay possible, they would hold passwords")
 	}
 	journal, err := failover.NewJournal(failover.JournalConfig{Path: filepath.Join(c.StateDir, "journal.jsonl")})
 	if err != nil {
