@@ -31,6 +31,8 @@ type cluster struct {
 	path    string // of the state file
 	hook    atomic.Pointer[func(string) error]
 	limits  Limits
+	// The control account of the controllers that are started.
+	user, password string
 }
 
 // openDB opens a pool for an account; every statement on it is bounded.
@@ -51,7 +53,7 @@ func openDB(t *testing.T, user, password, address, schema string) *sql.DB {
 
 func newCluster(t *testing.T, servers []topology.Instance) *cluster {
 	t.Helper()
-	c := &cluster{t: t, servers: servers, admin: map[string]*sql.DB{}, app: map[string]*sql.DB{}, path: filepath.Join(t.TempDir(), "state.json"), limits: DefaultLimits()}
+	c := &cluster{t: t, servers: servers, admin: map[string]*sql.DB{}, app: map[string]*sql.DB{}, path: filepath.Join(t.TempDir(), "state.json"), limits: DefaultLimits(), user: "onewriter", password: "onewriter-secret"}
 	for _, s := range servers {
 		c.admin[s.Name] = openDB(t, "onewriter", "onewriter-secret", s.Address, "")
 		c.app[s.Name] = openDB(t, "app", "app-secret", s.Address, "app")
@@ -83,9 +85,9 @@ func (c *cluster) start(store coord.Store) (*Controller, func()) {
 	ctl, err := New(Config{
 		Cluster: "c", Servers: c.servers, Monitor: c.watch, DataPath: c.gate, Lease: file, Store: store, Journal: journal,
 		Connect: func(i topology.Instance) (*sql.DB, error) {
-			return openDB(c.t, "onewriter", "onewriter-secret", i.Address, ""), nil
+			return openDB(c.t, c.user, c.password, i.Address, ""), nil
 		},
-		ControlUser: "onewriter", Replication: Replication{User: "repl", Password: "repl-secret"}, Limits: c.limits, Logger: zerolog.Nop(),
+		ControlUser: c.user, Replication: Replication{User: "repl", Password: "repl-secret"}, Limits: c.limits, Logger: zerolog.Nop(),
 		hook: func(point string) error {
 			if h := c.hook.Load(); h != nil {
 				return (*h)(point)
@@ -133,6 +135,26 @@ func (c *cluster) waitState(ctl *Controller, want State) Status {
 	}
 	c.t.Fatalf("state is %s, want %s; reasons %q", s.State, want, s.Reasons)
 	return s
+}
+
+// waitFor waits until the condition holds.
+func (c *cluster) waitFor(what string, condition func() bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if condition() {
+			return
+		}
+	}
+	c.t.Fatalf("%s: waited in vain", what)
+}
+
+func (c *cluster) address(server string) string {
+	for _, s := range c.servers {
+		if s.Name == server {
+			return s.Address
+		}
+	}
+	return ""
 }
 
 func (c *cluster) exec(server, statement string, args ...any) {

@@ -129,6 +129,9 @@ func (e *executor) undoFence(ctx context.Context, a actRun) error {
 // describeFence notes a fence's report.
 func (ev evidence) describeFence(prefix string, r fence.Report) {
 	ev.add(prefix+"fencer", "connection %d, %d tries, settled %t", r.Fencer, r.Tries, r.Settled)
+	for _, k := range r.Refused {
+		ev.add(fmt.Sprintf("%snot killed %d", prefix, k.ID), "%s@%s: %s", k.User, k.Host, k.Why)
+	}
 	for i, k := range r.Killed {
 		if i == 50 {
 			ev.add(prefix+"killed more", "%d", len(r.Killed)-i)

@@ -12,13 +12,7 @@ import (
 // session opens one connection of its own that bypasses the proxy.
 func (c *cluster) session(server, user string) *sql.Conn {
 	c.t.Helper()
-	var address string
-	for _, s := range c.servers {
-		if s.Name == server {
-			address = s.Address
-		}
-	}
-	conn, err := openDB(c.t, user, map[string]string{"app": "app-secret", "root": "root", "onewriter": "onewriter-secret"}[user], address, "app").Conn(context.Background())
+	conn, err := openDB(c.t, user, map[string]string{"app": "app-secret", "root": "root", "onewriter": "onewriter-secret"}[user], c.address(server), "app").Conn(context.Background())
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func (a *Attempt) Close(ctx context.Context) (*Proof, error) {
 	case settleErr != nil:
 		return nil, fmt.Errorf("close %s: %w: %w", a.server.Name, ErrUncertain, errors.Join(err, settleErr))
 	case state == open:
-		return nil, fmt.Errorf("close %s: %w: %w", a.server.Name, ErrNotClosed, err)
+		return nil, fmt.Errorf("close %s: %w: %w%s", a.server.Name, ErrNotClosed, err, a.refused())
 	case state == half:
 		return nil, fmt.Errorf("close %s: %w: only one of the two flags is set: %w", a.server.Name, ErrUncertain, err)
 	}
@@ -98,6 +98,15 @@ func (a *Attempt) Close(ctx context.Context) (*Proof, error) {
 	}
 	a.proof = &Proof{of: a.server.Name, valid: true}
 	return a.proof, nil
+}
+
+// refused names, for the error's text, the sessions that were in the way and could not be ended.
+func (a *Attempt) refused() string {
+	text := ""
+	for _, k := range a.report.Refused {
+		text += fmt.Sprintf("; connection %d of %s@%s could not be ended: %s", k.ID, k.User, k.Host, k.Why)
+	}
+	return text
 }
 
 // closeFlags issues the statement until it is granted or the budget is over, and kills what blocks it meanwhile.
@@ -137,10 +146,10 @@ func (a *Attempt) closeFlags(ctx context.Context) error {
 func (a *Attempt) abandon(result <-chan error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), a.limits.Settle)
 	defer cancel()
-	a.kill(ctx, a.id)
+	killErr := a.kill(ctx, a.id)
 	select {
 	case err := <-result:
-		return err
+		return errors.Join(err, killErr)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -53,7 +53,8 @@ type Report struct {
 	Fencer  uint64 // connection id of the statement
 	Tries   int    // how often the statement was issued
 	Killed  []Killed
-	Settled bool // the statement failed and its outcome was made certain afterwards
+	Refused []Killed // sessions that should have been ended and could not be; Why is the server's error
+	Settled bool     // the statement failed and its outcome was made certain afterwards
 }
 
 // Proof says that one server, or all others of a cluster, were closed. Only this package can make one that counts.

@@ -46,23 +46,28 @@ func (a *Attempt) ours(s flavor.Session) bool {
 	return s.ID == a.id || s.User == a.server.ControlUser || s.Replication || s.System
 }
 
+// end kills the session s and notes it once, however often it takes.
 func (a *Attempt) end(ctx context.Context, s flavor.Session, why string) {
-	for _, k := range a.report.Killed {
+	list := &a.report.Killed
+	if err := a.kill(ctx, s.ID); err != nil {
+		list, why = &a.report.Refused, err.Error()
+	}
+	for _, k := range *list {
 		if k.ID == s.ID {
-			why = "" // still going down; kill again, report once
+			return
 		}
 	}
-	if !a.kill(ctx, s.ID) || why == "" {
-		return
-	}
-	a.report.Killed = append(a.report.Killed, Killed{ID: s.ID, User: s.User, Host: s.Host, Why: why})
+	*list = append(*list, Killed{ID: s.ID, User: s.User, Host: s.Host, Why: why})
 }
 
 // kill ends connection id; a connection that is gone already is fine.
-func (a *Attempt) kill(ctx context.Context, id uint64) bool {
+func (a *Attempt) kill(ctx context.Context, id uint64) error {
 	err := a.server.Dialect.Kill(ctx, a.helper, id)
 	var e *mysql.MySQLError
-	return err == nil || (errors.As(err, &e) && e.Number == errNoSuchThread)
+	if errors.As(err, &e) && e.Number == errNoSuchThread {
+		return nil
+	}
+	return err
 }
 
 // expel ends the sessions that could write in spite of read_only and waits until they are gone, because a session

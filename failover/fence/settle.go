@@ -30,13 +30,13 @@ func (a *Attempt) settleOnce(ctx context.Context) (openness, error) {
 		return half, err
 	}
 	if a.pending {
-		a.kill(ctx, a.id)
+		killErr := a.kill(ctx, a.id)
 		there, err := connectionExists(ctx, a.helper, a.id)
 		if err != nil {
 			return half, fmt.Errorf("look for the fencing statement on %s: %w", a.server.Name, err)
 		}
 		if there {
-			return half, fmt.Errorf("the fencing statement on %s (connection %d) does not end", a.server.Name, a.id)
+			return half, errors.Join(fmt.Errorf("the fencing statement on %s (connection %d) does not end", a.server.Name, a.id), killErr)
 		}
 		a.pending = false
 	}
