@@ -56,9 +56,11 @@ func TestProbesKeepTheInterval(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 		time.Sleep(2 * time.Second)
-		if r.a.refreshes != 1 {
-			t.Errorf("%d new connections in 6 s, want 1", r.a.refreshes)
-		}
+		r.a.set(func(f *fakeProber) {
+			if f.refreshes != 1 {
+				t.Errorf("%d new connections in 6 s, want 1", f.refreshes)
+			}
+		})
 	})
 }
 

@@ -3,6 +3,7 @@ package health
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,8 +107,8 @@ func (c *collector) identityProblems(i int) (out []string) {
 	}
 	if !f.BinaryLog {
 		out = append(out, "Its binary log is off (log_bin): nothing can replicate from it.")
-	} else if !f.LogsUpdates && f.GTID {
-		out = append(out, "log_slave_updates is off: its history does not tell what it applied.")
+	} else if !f.LogsUpdates && slices.ContainsFunc(f.Links, func(l topology.Link) bool { return l.UsesGTID }) {
+		out = append(out, "It replicates by GTID with log_slave_updates off: nothing can replicate from it what it applied.")
 	}
 	if f.SuperReadOnly && !f.ReadOnly {
 		out = append(out, "super_read_only is set and read_only is not: a statement that closes the server is waiting.")
