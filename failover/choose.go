@@ -73,6 +73,10 @@ func chooseNamed(v view, p serverView, to string, limits Limits, haveReplication
 			c.FilePos = !link.UsesGTID
 		}
 		c.Repoint = notFollowing(v, b)
+		if c.SemiSync && len(c.Repoint) == 0 && b.Acknowledgers == 0 {
+			c.Reasons = append(c.Reasons, fmt.Sprintf("%s waits for acknowledgements (semi-sync), but no replica of %s would acknowledge after the switchover: every commit would hang. Switch the replica side on and restart the receiver (IO thread) of %s.",
+				p.Instance.Name, to, p.Instance.Name))
+		}
 		if len(c.Repoint) > 0 && !haveReplication {
 			c.Reasons = append(c.Reasons, fmt.Sprintf("%s would have to be pointed at %s after the switchover and no replication account is configured for that.",
 				strings.Join(c.Repoint, " and "), to))

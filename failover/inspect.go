@@ -22,28 +22,32 @@ func (e *executor) inspect(ctx context.Context, primary string) view {
 	var wg sync.WaitGroup
 	for i, instance := range e.cfg.Servers {
 		if instance.Name != primary {
-			wg.Go(func() { v[i] = e.inspectOne(ctx, instance, false) })
+			wg.Go(func() { v[i] = e.inspectOne(ctx, instance, primary) })
 		}
 	}
 	wg.Wait()
 	for i, instance := range e.cfg.Servers {
 		if instance.Name == primary {
-			v[i] = e.inspectOne(ctx, instance, true)
+			v[i] = e.inspectOne(ctx, instance, primary)
 		}
 	}
 	return v
 }
 
-// inspectOne never fails: what went wrong is in the view.
-func (e *executor) inspectOne(ctx context.Context, instance topology.Instance, full bool) serverView {
+// inspectOne never fails: what went wrong is in the view. primary is set before a switchover only.
+func (e *executor) inspectOne(ctx context.Context, instance topology.Instance, primary string) serverView {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.Limits.Statement)
 	defer cancel()
 	v := serverView{Instance: instance, Lag: -1}
 	s := e.servers[instance.Name]
 	conn, d, err := s.conn(ctx)
 	if err == nil {
-		err = errors.Join(s.look(ctx, conn, d, &v), conn.Close())
-		if err == nil && full {
+		err = s.look(ctx, conn, d, &v)
+		if err == nil && primary != "" {
+			v.Acknowledgers, err = flavor.SemiSyncClients(ctx, conn)
+		}
+		err = errors.Join(err, conn.Close())
+		if err == nil && primary == instance.Name {
 			err = s.lookForBlockers(ctx, &v, e.cfg.Limits)
 		}
 	}

@@ -234,6 +234,8 @@ func parseServer(s *serverView, fields []string) (err error) {
 			s.Lag, err = time.ParseDuration(value)
 		case "semisync":
 			s.SemiSyncSource = true
+		case "acks":
+			s.Acknowledgers, err = strconv.Atoi(value)
 		case "xa":
 			s.PreparedXA, err = strconv.Atoi(value)
 		case "ddl":

@@ -28,6 +28,8 @@ type serverView struct {
 	PreparedXA int
 	// SemiSyncSource is whether the source side of semi-synchronous replication is on.
 	SemiSyncSource bool
+	// Acknowledgers counts the replicas of this server that would acknowledge; filled before a switchover only.
+	Acknowledgers int
 	// Blockers and DDL are filled for the primary before a switchover only.
 	Blockers []Blocker
 	DDL      []string // sentences about running schema changes and global locks
