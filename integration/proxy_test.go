@@ -1,0 +1,264 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql"
+
+	"github.com/onewriter/onewriter/internal/mysqltest"
+)
+
+// onewriter is a running program.
+type onewriter struct {
+	t       *testing.T
+	config  string
+	dir     string
+	primary string // listener addresses
+	standby string
+	admin   string
+	cmd     *exec.Cmd
+	log     *logBuffer
+	exited  chan error
+}
+
+// logBuffer keeps what the program logs.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// configure writes a configuration for the servers at addrs; extra is YAML at the level of the cluster.
+func configure(t *testing.T, extra string, addrs ...string) *onewriter {
+	t.Helper()
+	o := &onewriter{t: t, dir: t.TempDir(), primary: freeAddr(t), standby: freeAddr(t), admin: freeAddr(t)}
+	servers := ""
+	for i, a := range addrs {
+		servers += fmt.Sprintf("      - {name: %c, address: %q}\n", 'a'+i, a)
+	}
+	if !strings.Contains(extra, "control:") {
+		extra += "    control: {user: onewriter, password: onewriter-secret}\n"
+	}
+	text := fmt.Sprintf(`clusters:
+  - name: test
+    servers:
+%s    listeners:
+      - {address: %q, route: primary}
+      - {address: %q, route: standby, max_replication_lag: 5s, fallback: primary}
+    replication: {user: repl, password: repl-secret}
+    failover: {mode: manual}
+%sadmin: {address: %q}
+log: {level: debug, format: json}
+state_dir: %q
+`, servers, o.primary, o.standby, extra, o.admin, filepath.Join(o.dir, "state"))
+	o.config = filepath.Join(o.dir, "onewriter.yaml")
+	if err := os.WriteFile(o.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// start runs the program; it is ended with the test.
+func (o *onewriter) start() {
+	o.t.Helper()
+	o.log = &logBuffer{}
+	o.cmd = exec.Command(binary, "serve", "--config", o.config)
+	o.cmd.Stderr, o.cmd.Stdout = o.log, o.log
+	o.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := o.cmd.Start(); err != nil {
+		o.t.Fatal(err)
+	}
+	exited := make(chan error, 1)
+	o.exited = exited
+	cmd := o.cmd
+	go func() { exited <- cmd.Wait(); close(exited) }()
+	o.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-exited
+		if o.t.Failed() {
+			o.t.Logf("log of onewriter:\n%s", tail(o.log.String(), 6000))
+		}
+	})
+}
+
+func tail(s string, n int) string {
+	if len(s) > n {
+		return "..." + s[len(s)-n:]
+	}
+	return s
+}
+
+// ready waits until /readyz is 200.
+func (o *onewriter) ready() {
+	o.t.Helper()
+	o.eventually(20*time.Second, "onewriter is ready", func() error {
+		status, body := o.get("/readyz")
+		if status != http.StatusOK {
+			return fmt.Errorf("%d %s", status, body)
+		}
+		return nil
+	})
+}
+
+// eventually retries fn until it succeeds.
+func (o *onewriter) eventually(limit time.Duration, what string, fn func() error) {
+	o.t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		err := fn()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			o.t.Fatalf("%s: not within %s: %v", what, limit, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func (o *onewriter) get(path string) (int, string) {
+	resp, err := http.Get("http://" + o.admin + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body)
+}
+
+// clusterStatus is what the tests read of GET /api/v1/clusters/test.
+type clusterStatus struct {
+	State   string
+	Epoch   uint64
+	Primary string
+	Reasons []string
+	Servers []struct {
+		Name, Role, Position string
+		Healthy              bool
+		ReadOnly             bool `json:"read_only"`
+		Problems             []string
+	}
+}
+
+func (o *onewriter) status() clusterStatus {
+	o.t.Helper()
+	code, body := o.get("/api/v1/clusters/test")
+	var st clusterStatus
+	if err := json.Unmarshal([]byte(body), &st); err != nil || code != http.StatusOK {
+		o.t.Fatalf("status: %d %s %v", code, body, err)
+	}
+	return st
+}
+
+// moved is the answer to a switchover.
+type moved struct {
+	ID, From, To, Outcome string
+	Epoch                 uint64
+	PauseMS               float64 `json:"pause_ms"`
+	Phases                []struct {
+		Name string
+		MS   float64
+	}
+	SessionsMoved  int `json:"sessions_moved"`
+	SessionsClosed []struct {
+		ID     uint64
+		Reason string
+	} `json:"sessions_closed"`
+	Reasons []string
+	Status  int `json:"-"`
+}
+
+// switchover posts body and returns the answer, whatever its status.
+func (o *onewriter) switchover(body string) moved {
+	o.t.Helper()
+	resp, err := http.Post("http://"+o.admin+"/api/v1/clusters/test/switchover", "application/json", strings.NewReader(body))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, _ := io.ReadAll(resp.Body)
+	var m moved
+	if err := json.Unmarshal(raw, &m); err != nil {
+		o.t.Fatalf("switchover answered %d %s", resp.StatusCode, raw)
+	}
+	m.Status = resp.StatusCode
+	return m
+}
+
+// mustSwitch is a switchover that has to succeed.
+func (o *onewriter) mustSwitch(body string) moved {
+	o.t.Helper()
+	m := o.switchover(body)
+	if m.Status != http.StatusOK || m.Outcome != "completed" {
+		o.t.Fatalf("switchover: %+v", m)
+	}
+	return m
+}
+
+// open opens a pool through a listener as the application's account.
+func open(t *testing.T, addr, params string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("mysql", "app:app-secret@tcp("+addr+")/app?"+params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// startPair starts servers and a ready onewriter in front of them.
+func startPair(t *testing.T, opts mysqltest.PairOptions, extra string) (*mysqltest.Pair, *onewriter) {
+	t.Helper()
+	mysqltest.RequireFlavor(t, opts.Flavor)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	pair, err := mysqltest.StartPair(ctx, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pair.Close() })
+	addrs := make([]string, len(pair.Servers))
+	for i, s := range pair.Servers {
+		addrs[i] = s.Addr()
+	}
+	o := configure(t, extra, addrs...)
+	o.start()
+	o.ready()
+	return pair, o
+}

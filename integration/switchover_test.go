@@ -1,0 +1,91 @@
+package integration
+
+import (
+	"sort"
+	"testing"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/mysqltest"
+)
+
+// switchovers is how often the primary role moves in each test, and pause between two moves.
+const (
+	switchovers = 20
+	between     = 300 * time.Millisecond
+)
+
+func TestSwitchoverUnderLoad(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		opts mysqltest.PairOptions
+	}{
+		{"mariadb gtid circular", mysqltest.PairOptions{Flavor: mysqltest.MariaDB}},
+		{"mariadb file position", mysqltest.PairOptions{Flavor: mysqltest.MariaDB, FilePos: true}},
+		{"mariadb star", mysqltest.PairOptions{Flavor: mysqltest.MariaDB, Star: true}},
+		{"mysql gtid circular", mysqltest.PairOptions{Flavor: mysqltest.MySQL}},
+		{"mysql file position", mysqltest.PairOptions{Flavor: mysqltest.MySQL, FilePos: true}},
+		{"mysql star", mysqltest.PairOptions{Flavor: mysqltest.MySQL, Star: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) { switchBackAndForth(t, c.opts) })
+	}
+}
+
+func switchBackAndForth(t *testing.T, opts mysqltest.PairOptions) {
+	pair, o := startPair(t, opts, "")
+	ids := map[string]uint32{"a": serverID(t, pair.Servers[0]), "b": serverID(t, pair.Servers[1])}
+	l := startLoad(t, o.primary, 8)
+	time.Sleep(between)
+	began := time.Now()
+	reigns := []reign{{server: ids["a"], from: began}}
+	var pauses []float64
+	for range switchovers {
+		reigns[len(reigns)-1].to = time.Now()
+		m := o.mustSwitch("{}")
+		if len(m.SessionsClosed) > 0 {
+			t.Errorf("sessions were closed: %+v", m.SessionsClosed)
+		}
+		pauses = append(pauses, m.PauseMS)
+		reigns = append(reigns, reign{server: ids[m.To], from: time.Now()})
+		time.Sleep(between)
+	}
+	reigns[len(reigns)-1].to = time.Now()
+	acks, errs := l.end()
+	for i, err := range errs {
+		if i < 5 {
+			t.Errorf("a client saw an error: %v", err)
+		}
+	}
+	o.caughtUp(pair)
+	verify(t, pair, acks, reigns)
+	sort.Float64s(pauses)
+	t.Logf("%d acknowledged, %d client errors, pause median %.1f ms, longest %.1f ms, longest gap between two acknowledgements %s",
+		len(acks), len(errs), pauses[len(pauses)/2], pauses[len(pauses)-1], longestPause(acks, began, time.Now()).Round(time.Millisecond))
+	if len(acks) < 100 {
+		t.Errorf("only %d writes were acknowledged: the load did not run", len(acks))
+	}
+}
+
+func TestOpenTransactionBeyondTheDrainLimitIsEndedClearly(t *testing.T) {
+	_, o := startPair(t, mysqltest.PairOptions{Flavor: mysqltest.MariaDB, Fast: true}, "")
+	db := open(t, o.primary, "")
+	mustExec(t, db, "CREATE TABLE slow (id INT PRIMARY KEY)")
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec("INSERT INTO slow VALUES (1)"); err != nil {
+		t.Fatal(err)
+	}
+	m := o.mustSwitch("{}")
+	if len(m.SessionsClosed) != 1 {
+		t.Errorf("sessions closed: %+v, want the one with the transaction", m.SessionsClosed)
+	}
+	_, err = tx.Exec("INSERT INTO slow VALUES (2)")
+	wantCode(t, err, 1213)
+	_ = tx.Rollback()
+	mustExec(t, db, "INSERT INTO slow VALUES (3)")
+	var n int
+	if err := db.QueryRow("SELECT SUM(id) FROM slow").Scan(&n); err != nil || n != 3 {
+		t.Errorf("rows sum to %d (%v), want only the 3 of after the switchover", n, err)
+	}
+}
