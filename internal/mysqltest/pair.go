@@ -26,7 +26,8 @@ type PairOptions struct {
 	Flavor  Flavor
 	Star    bool // the primary does not replicate from its standby
 	FilePos bool // replication by file and position
-	// SemiSync switches semi-synchronous replication on (AFTER_SYNC, source side on the primary only).
+	// SemiSync switches semi-synchronous replication on: AFTER_SYNC, no timeout, source side on the primary only and
+	// not after its restart.
 	SemiSync bool
 	Standbys int // 0 means 1; more than 1 makes a star around the primary
 	Workers  int // parallel applier threads, 0 means 4
@@ -50,7 +51,7 @@ func StartPair(ctx context.Context, o PairOptions) (*Pair, error) {
 	for i := range n {
 		g.Go(func() (err error) {
 			p.Servers[i], err = Start(ctx, Options{
-				Flavor: o.Flavor, ServerID: 101 + first + uint32(i), FilePos: o.FilePos, Fast: o.Fast, Workers: o.Workers, Config: p.config(i),
+				Flavor: o.Flavor, ServerID: 101 + first + uint32(i), FilePos: o.FilePos, Fast: o.Fast, Workers: o.Workers, Config: p.config(),
 			})
 			return err
 		})
@@ -65,16 +66,14 @@ func StartPair(ctx context.Context, o PairOptions) (*Pair, error) {
 	return p, nil
 }
 
-func (p *Pair) config(i int) map[string]string {
+func (p *Pair) config() map[string]string {
 	m := map[string]string{}
 	if p.opts.SemiSync {
-		on := map[bool]string{true: "1", false: "0"}
 		if p.opts.Flavor == MySQL {
 			m["plugin-load"] = "semisync_source.so;semisync_replica.so"
-			m["loose-rpl-semi-sync-source-enabled"], m["loose-rpl-semi-sync-replica-enabled"] = on[i == 0], "1"
-			m["loose-rpl-semi-sync-source-timeout"] = "1000000000"
+			m["loose-rpl-semi-sync-replica-enabled"], m["loose-rpl-semi-sync-source-timeout"] = "1", "1000000000"
 		} else {
-			m["rpl-semi-sync-master-enabled"], m["rpl-semi-sync-slave-enabled"] = on[i == 0], "1"
+			m["rpl-semi-sync-slave-enabled"] = "1"
 			m["rpl-semi-sync-master-wait-point"], m["rpl-semi-sync-master-timeout"] = "AFTER_SYNC", "1000000000"
 		}
 	}
@@ -112,7 +111,15 @@ func (p *Pair) join(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", q, err)
 		}
 	}
-	return p.await(ctx)
+	if err := p.await(ctx); err != nil || !p.opts.SemiSync {
+		return err
+	}
+	q := "SET GLOBAL rpl_semi_sync_master_enabled=1"
+	if p.opts.Flavor == MySQL {
+		q = "SET GLOBAL rpl_semi_sync_source_enabled=1"
+	}
+	_, err := primary.DB().ExecContext(ctx, q)
+	return err
 }
 
 // Accounts is the SQL that creates the schema app and the accounts of a pair.

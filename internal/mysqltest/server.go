@@ -230,7 +230,8 @@ func (s *Server) setRootPassword(ctx context.Context) error {
 	defer func() { _ = conn.Close() }()
 	for _, q := range []string{
 		"SET SESSION sql_log_bin=0",
-		"CREATE USER 'root'@'127.0.0.1' IDENTIFIED BY '" + RootPassword + "'",
+		"CREATE USER IF NOT EXISTS 'root'@'127.0.0.1'", // MariaDB has it from the start, without password
+		"ALTER USER 'root'@'127.0.0.1' IDENTIFIED BY '" + RootPassword + "'",
 		"GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION",
 	} {
 		if _, err := conn.ExecContext(ctx, q); err != nil {
