@@ -26,8 +26,9 @@ func (c *cluster) failAt(point string) {
 
 // A fault in any step before the promotion leaves the old primary serving, the standby closed and nothing lost; the
 // next switchover then succeeds.
-func TestAbortAtEveryStep(t *testing.T) {
-	c := scratchPair(t)
+func TestAbortAtEveryStep(t *testing.T) { onPairs(t, testAbortAtEveryStep) }
+
+func testAbortAtEveryStep(t *testing.T, c *cluster) {
 	ctl, _ := c.start(nil)
 	c.waitState(ctl, StateRunning)
 	c.createTable(ctl.Status().Primary)
@@ -89,8 +90,9 @@ func (l *load) goesOn() bool {
 }
 
 // After the promotion there is only forward: faults are noted and the switchover completes.
-func TestFaultsAfterPromotion(t *testing.T) {
-	c := scratchPair(t)
+func TestFaultsAfterPromotion(t *testing.T) { onPairs(t, testFaultsAfterPromotion) }
+
+func testFaultsAfterPromotion(t *testing.T, c *cluster) {
 	c.limits.Recheck = 50 * time.Millisecond
 	ctl, _ := c.start(nil)
 	c.waitState(ctl, StateRunning)
@@ -120,8 +122,9 @@ func TestFaultsAfterPromotion(t *testing.T) {
 }
 
 // When the answer to the promotion is lost, clients stay held until it is certain what happened.
-func TestLostAnswerToPromotion(t *testing.T) {
-	c := scratchPair(t)
+func TestLostAnswerToPromotion(t *testing.T) { onPairs(t, testLostAnswerToPromotion) }
+
+func testLostAnswerToPromotion(t *testing.T, c *cluster) {
 	c.limits.Recheck = 50 * time.Millisecond
 	ctl, _ := c.start(nil)
 	before := c.waitState(ctl, StateRunning)
@@ -146,8 +149,9 @@ func TestLostAnswerToPromotion(t *testing.T) {
 }
 
 // When the old primary cannot be opened again at once, clients stay held until it is.
-func TestLostAnswerToReopen(t *testing.T) {
-	c := scratchPair(t)
+func TestLostAnswerToReopen(t *testing.T) { onPairs(t, testLostAnswerToReopen) }
+
+func testLostAnswerToReopen(t *testing.T, c *cluster) {
 	c.limits.Recheck = 50 * time.Millisecond
 	ctl, _ := c.start(nil)
 	before := c.waitState(ctl, StateRunning)

@@ -17,6 +17,7 @@ import (
 	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/coord/local"
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/mysqltest"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -53,10 +54,10 @@ func openDB(t *testing.T, user, password, address, schema string) *sql.DB {
 
 func newCluster(t *testing.T, servers []topology.Instance) *cluster {
 	t.Helper()
-	c := &cluster{t: t, servers: servers, admin: map[string]*sql.DB{}, app: map[string]*sql.DB{}, path: filepath.Join(t.TempDir(), "state.json"), limits: DefaultLimits(), user: "onewriter", password: "onewriter-secret"}
+	c := &cluster{t: t, servers: servers, admin: map[string]*sql.DB{}, app: map[string]*sql.DB{}, path: filepath.Join(t.TempDir(), "state.json"), limits: DefaultLimits(), user: mysqltest.ControlUser, password: mysqltest.ControlPassword}
 	for _, s := range servers {
-		c.admin[s.Name] = openDB(t, "onewriter", "onewriter-secret", s.Address, "")
-		c.app[s.Name] = openDB(t, "app", "app-secret", s.Address, "app")
+		c.admin[s.Name] = openDB(t, mysqltest.ControlUser, mysqltest.ControlPassword, s.Address, "")
+		c.app[s.Name] = openDB(t, mysqltest.AppUser, mysqltest.AppPassword, s.Address, "app")
 		c.app[s.Name].SetMaxIdleConns(32)
 	}
 	c.gate = newGateway(c.app)
@@ -87,7 +88,7 @@ func (c *cluster) start(store coord.Store) (*Controller, func()) {
 		Connect: func(i topology.Instance) (*sql.DB, error) {
 			return openDB(c.t, c.user, c.password, i.Address, ""), nil
 		},
-		ControlUser: c.user, Replication: Replication{User: "repl", Password: "repl-secret"}, Limits: c.limits, Logger: zerolog.Nop(),
+		ControlUser: c.user, Replication: Replication{User: mysqltest.ReplicationUser, Password: mysqltest.ReplicationPassword}, Limits: c.limits, Logger: zerolog.Nop(),
 		hook: func(point string) error {
 			if h := c.hook.Load(); h != nil {
 				return (*h)(point)
@@ -166,6 +167,16 @@ func (c *cluster) exec(server, statement string, args ...any) {
 	}
 }
 
+// asApp runs a statement with the application's account.
+func (c *cluster) asApp(server, statement string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if _, err := c.app[server].ExecContext(ctx, statement); err != nil {
+		c.t.Fatalf("%s on %s: %v", statement, server, err)
+	}
+}
+
 // flags reads both flags of a server.
 func (c *cluster) flags(server string) (readOnly, super bool) {
 	c.t.Helper()
@@ -215,9 +226,8 @@ type load struct {
 // createTable makes the table that loads write to.
 func (c *cluster) createTable(primary string) {
 	c.t.Helper()
-	c.exec(primary, "CREATE DATABASE IF NOT EXISTS app")
-	c.exec(primary, "DROP TABLE IF EXISTS app.acks")
-	c.exec(primary, "CREATE TABLE app.acks (id BIGINT UNSIGNED PRIMARY KEY, server INT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB")
+	c.asApp(primary, "DROP TABLE IF EXISTS acks")
+	c.asApp(primary, "CREATE TABLE acks (id BIGINT UNSIGNED PRIMARY KEY, server INT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB")
 }
 
 // startLoad begins to write through the gateway with n clients; pause is the think time of each.
@@ -314,7 +324,7 @@ func (c *cluster) waitRows(server string, acks []ack) map[uint64]uint32 {
 
 func (c *cluster) rows(server string) map[uint64]uint32 {
 	c.t.Helper()
-	rs, err := c.admin[server].Query("SELECT id, server FROM app.acks")
+	rs, err := c.app[server].Query("SELECT id, server FROM acks")
 	if err != nil {
 		c.t.Fatal(err)
 	}

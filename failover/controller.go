@@ -146,7 +146,7 @@ func (c *Controller) loop(ctx context.Context, results <-chan done) error {
 			overdue = time.After(c.cfg.Limits.Stop)
 			c.feed(inStop{})
 		case <-overdue:
-			return fmt.Errorf("stopped while step %s was still being carried out", c.state.plan.step())
+			return fmt.Errorf("stopped while an operation was still going on: %s", describeState(c.state))
 		case snap, ok := <-snapshots:
 			if !ok {
 				snapshots = nil

@@ -28,14 +28,14 @@ func (e *executor) prepare(ctx context.Context, a actRun) error {
 	if r.attempt, err = fence.New(ctx, s, e.fenceLimits()); err != nil {
 		return err
 	}
-	if r.a, _, err = r.from.conn(ctx); err != nil {
+	if r.a, r.old, err = r.from.conn(ctx); err != nil {
 		return err
 	}
-	if r.b, _, err = r.to.conn(ctx); err != nil {
+	if r.b, r.new, err = r.to.conn(ctx); err != nil {
 		return err
 	}
 	if a.Op.FilePos {
-		r.period, err = flavor.SharpenPositions(ctx, r.b, r.to.dialect)
+		r.period, err = flavor.SharpenPositions(ctx, r.b, r.new)
 	}
 	return err
 }
@@ -75,7 +75,7 @@ func (e *executor) fence(ctx context.Context, ev evidence) (err error) {
 // readTarget reads the final position of the old primary.
 func (e *executor) readTarget(ctx context.Context, a actRun, ev evidence) (err error) {
 	r := e.run
-	d := r.from.dialect
+	d := r.old
 	if a.Op.FilePos || len(a.Op.Repoint) > 0 {
 		if r.binlogA, err = d.BinlogPosition(ctx, r.a); err != nil {
 			return fmt.Errorf("read the position of the binary log of %s: %w", a.Op.From.Name, err)
@@ -102,7 +102,7 @@ func (e *executor) readTarget(ctx context.Context, a actRun, ev evidence) (err e
 // wait waits until the candidate has everything.
 func (e *executor) wait(ctx context.Context) error {
 	r := e.run
-	if err := r.to.dialect.Wait(ctx, r.b, r.target); err != nil {
+	if err := r.new.Wait(ctx, r.b, r.target); err != nil {
 		return fmt.Errorf("wait until %s has applied %s: %w", r.to.instance.Name, r.target, err)
 	}
 	return nil
@@ -113,7 +113,7 @@ func (e *executor) wait(ctx context.Context) error {
 func (e *executor) verify(ctx context.Context, a actRun, ev evidence) error {
 	r := e.run
 	from, to := a.Op.From.Name, a.Op.To.Name
-	facts, err := r.to.dialect.Observe(ctx, r.b)
+	facts, err := r.new.Observe(ctx, r.b)
 	if err != nil {
 		return fmt.Errorf("observe %s: %w", to, err)
 	}
@@ -121,7 +121,7 @@ func (e *executor) verify(ctx context.Context, a actRun, ev evidence) error {
 		return fmt.Errorf("%s is writable already", to)
 	}
 	if a.Op.FilePos {
-		applied, err := r.to.dialect.Applied(ctx, r.b, r.target)
+		applied, err := r.new.Applied(ctx, r.b, r.target)
 		if err != nil {
 			return fmt.Errorf("compare %s with %s: %w", to, from, err)
 		}
@@ -142,16 +142,16 @@ func (e *executor) verify(ctx context.Context, a actRun, ev evidence) error {
 func (e *executor) verifyOld(ctx context.Context, a actRun) error {
 	r := e.run
 	from := a.Op.From.Name
-	readOnly, super, err := r.from.dialect.ReadOnly(ctx, r.a)
+	readOnly, super, err := r.old.ReadOnly(ctx, r.a)
 	if err != nil {
 		return fmt.Errorf("read the flags of %s: %w", from, err)
 	}
-	if !readOnly || (r.from.dialect.Name() == "mysql" && !super) {
+	if !readOnly || (r.old.Name() == "mysql" && !super) {
 		return fmt.Errorf("%s was opened again by somebody else", from)
 	}
-	now, err := r.from.dialect.Position(ctx, r.a)
+	now, err := r.old.Position(ctx, r.a)
 	if a.Op.FilePos {
-		now, err = r.from.dialect.BinlogPosition(ctx, r.a)
+		now, err = r.old.BinlogPosition(ctx, r.a)
 	}
 	if err != nil {
 		return fmt.Errorf("read the position of %s again: %w", from, err)
@@ -174,7 +174,7 @@ func (e *executor) promote(ctx context.Context, a actRun, ev evidence) error {
 	}
 	if len(a.Op.Repoint) > 0 {
 		var err error
-		if r.binlogB, err = r.to.dialect.BinlogPosition(ctx, r.b); err != nil {
+		if r.binlogB, err = r.new.BinlogPosition(ctx, r.b); err != nil {
 			return fmt.Errorf("read the position of the binary log of %s: %w", a.Op.To.Name, err)
 		}
 		ev.add("new binlog", "%s", r.binlogB)

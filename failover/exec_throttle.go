@@ -144,11 +144,11 @@ func (e *executor) measure(ctx context.Context, a actRun) (gap, error) {
 	if a.Op.FilePos {
 		return g.measureBytes(ctx, r)
 	}
-	have, err := r.to.dialect.Position(ctx, r.b)
+	have, err := r.new.Position(ctx, r.b)
 	if err != nil {
 		return g, fmt.Errorf("read the position of %s: %w", a.Op.To.Name, err)
 	}
-	want, err := r.from.dialect.Position(ctx, r.a)
+	want, err := r.old.Position(ctx, r.a)
 	if err != nil {
 		return g, fmt.Errorf("read the position of %s: %w", a.Op.From.Name, err)
 	}
@@ -160,11 +160,11 @@ func (e *executor) measure(ctx context.Context, a actRun) (gap, error) {
 }
 
 func (g gap) measureBytes(ctx context.Context, r *run) (gap, error) {
-	facts, err := r.to.dialect.Observe(ctx, r.b)
+	facts, err := r.new.Observe(ctx, r.b)
 	if err != nil {
 		return g, fmt.Errorf("observe %s: %w", r.to.instance.Name, err)
 	}
-	want, err := r.from.dialect.BinlogPosition(ctx, r.a)
+	want, err := r.old.BinlogPosition(ctx, r.a)
 	if err != nil {
 		return g, fmt.Errorf("read the binary log position of %s: %w", r.from.instance.Name, err)
 	}

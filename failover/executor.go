@@ -32,6 +32,7 @@ type executor struct {
 // run is what the steps of one switchover hand on to each other.
 type run struct {
 	from, to *server
+	old, new flavor.Dialect // of from and to
 	attempt  *fence.Attempt // the fence of from
 	proof    *fence.Proof
 	a, b     *sql.Conn     // ready connections to from and to

@@ -7,12 +7,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
 // session opens one connection of its own that bypasses the proxy.
 func (c *cluster) session(server, user string) *sql.Conn {
 	c.t.Helper()
-	conn, err := openDB(c.t, user, map[string]string{"app": "app-secret", "root": "root", "onewriter": "onewriter-secret"}[user], c.address(server), "app").Conn(context.Background())
+	password, schema := map[string]string{"app": mysqltest.AppPassword, "root": mysqltest.RootPassword, "onewriter": mysqltest.ControlPassword}[user], "app"
+	if user == mysqltest.ControlUser {
+		schema = ""
+	}
+	conn, err := openDB(c.t, user, password, c.address(server), schema).Conn(context.Background())
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -29,7 +35,7 @@ func (c *cluster) on(conn *sql.Conn, statement string) {
 // rowTable makes a table with one row to fight for.
 func (c *cluster) rowTable(primary string) {
 	c.createTable(primary)
-	c.exec(primary, "INSERT INTO app.acks VALUES (1, @@server_id, 0)")
+	c.asApp(primary, "INSERT INTO acks VALUES (1, @@server_id, 0)")
 }
 
 // killedIn lists the sessions that the fence of the last switchover killed.
@@ -50,8 +56,9 @@ func killedIn(ctl *Controller) []string {
 
 // One client holds a row lock, a second one waits for it, and the fence waits for the second one: without help all
 // three would stand still for innodb_lock_wait_timeout (50 s).
-func TestFenceDeadlock(t *testing.T) {
-	c := scratchPair(t)
+func TestFenceDeadlock(t *testing.T) { onPairs(t, testFenceDeadlock) }
+
+func testFenceDeadlock(t *testing.T, c *cluster) {
 	ctl, _ := c.start(nil)
 	from := c.waitState(ctl, StateRunning).Primary
 	c.rowTable(from)
@@ -77,8 +84,9 @@ func TestFenceDeadlock(t *testing.T) {
 }
 
 // An idle holder of LOCK TABLES ... WRITE keeps the fence waiting for ever.
-func TestFenceLockTables(t *testing.T) {
-	c := scratchPair(t)
+func TestFenceLockTables(t *testing.T) { onPairs(t, testFenceLockTables) }
+
+func testFenceLockTables(t *testing.T, c *cluster) {
 	ctl, _ := c.start(nil)
 	from := c.waitState(ctl, StateRunning).Primary
 	c.rowTable(from)
@@ -99,8 +107,9 @@ func TestFenceLockTables(t *testing.T) {
 
 // A client with SUPER passes MariaDB's read_only: its session is ended before the target is read. MySQL's
 // super_read_only stops it by itself.
-func TestFencePrivilegedClient(t *testing.T) {
-	c := scratchPair(t)
+func TestFencePrivilegedClient(t *testing.T) { onPairs(t, testFencePrivilegedClient) }
+
+func testFencePrivilegedClient(t *testing.T, c *cluster) {
 	ctl, _ := c.start(nil)
 	from := c.waitState(ctl, StateRunning).Primary
 	c.rowTable(from)
@@ -125,8 +134,9 @@ func TestFencePrivilegedClient(t *testing.T) {
 
 // An idle transaction of an ordinary bypassing client does not hold the fence up; its COMMIT is refused and nothing
 // of it is anywhere.
-func TestFenceIdleTransaction(t *testing.T) {
-	c := scratchPair(t)
+func TestFenceIdleTransaction(t *testing.T) { onPairs(t, testFenceIdleTransaction) }
+
+func testFenceIdleTransaction(t *testing.T, c *cluster) {
 	ctl, _ := c.start(nil)
 	from := c.waitState(ctl, StateRunning).Primary
 	c.rowTable(from)
@@ -149,13 +159,14 @@ func TestFenceIdleTransaction(t *testing.T) {
 
 // A blocker that may not be killed (a session of the control account) makes the fence fail in its budget. Nothing is
 // left behind: when the blocker goes away the primary must not close itself late.
-func TestFenceFailsAndLeavesNoZombie(t *testing.T) {
-	c := scratchPair(t)
+func TestFenceFailsAndLeavesNoZombie(t *testing.T) { onPairs(t, testFenceFailsAndLeavesNoZombie) }
+
+func testFenceFailsAndLeavesNoZombie(t *testing.T, c *cluster) {
 	ctl, _ := c.start(nil)
 	from := c.waitState(ctl, StateRunning).Primary
 	c.rowTable(from)
 	holder := c.session(from, "onewriter")
-	c.on(holder, "LOCK TABLES app.acks WRITE")
+	c.on(holder, "LOCK TABLES onewriter.heartbeat WRITE")
 	begun := time.Now()
 	_, err := ctl.Switchover(context.Background(), Request{})
 	var aborted *AbortedError
@@ -177,8 +188,9 @@ func TestFenceFailsAndLeavesNoZombie(t *testing.T) {
 }
 
 // A transaction that is open beyond the drain limit is ended with an error that says so; nothing else is.
-func TestDrainEndsOnlyWhatIsOpen(t *testing.T) {
-	c := scratchPair(t)
+func TestDrainEndsOnlyWhatIsOpen(t *testing.T) { onPairs(t, testDrainEndsOnlyWhatIsOpen) }
+
+func testDrainEndsOnlyWhatIsOpen(t *testing.T, c *cluster) {
 	c.limits.Drain = 200 * time.Millisecond
 	ctl, _ := c.start(nil)
 	from := c.waitState(ctl, StateRunning).Primary

@@ -51,8 +51,9 @@ func (c *cluster) killAt(point string) {
 
 // Whatever the moment of the kill, the next process finds the one server that may be written to, opens it if needed,
 // and the other one stays closed.
-func TestKillAtEveryStep(t *testing.T) {
-	c := scratchPair(t)
+func TestKillAtEveryStep(t *testing.T) { onPairs(t, testKillAtEveryStep) }
+
+func testKillAtEveryStep(t *testing.T, c *cluster) {
 	ctl, stop := c.start(nil)
 	s := c.waitState(ctl, StateRunning)
 	c.createTable(s.Primary)

@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
 // The SQL of SetupSQL is all that the control account needs for everything a switchover does.
-func TestSetupSQLIsEnough(t *testing.T) {
-	c := scratchPair(t)
+func TestSetupSQLIsEnough(t *testing.T) { onPairs(t, testSetupSQLIsEnough) }
+
+func testSetupSQLIsEnough(t *testing.T, c *cluster) {
 	primary := c.writableNow()
 	d, err := flavor.Detect(context.Background(), c.admin[primary])
 	if err != nil {
@@ -42,7 +44,7 @@ func TestSetupSQLIsEnough(t *testing.T) {
 // asRoot runs a statement as an administrator.
 func (c *cluster) asRoot(server, statement string) {
 	c.t.Helper()
-	if _, err := openDB(c.t, "root", "root", c.address(server), "").ExecContext(context.Background(), statement); err != nil {
+	if _, err := openDB(c.t, "root", mysqltest.RootPassword, c.address(server), "").ExecContext(context.Background(), statement); err != nil {
 		c.t.Fatalf("%s on %s: %v", statement, server, err)
 	}
 }
@@ -60,8 +62,9 @@ func (c *cluster) waitUser(user string) {
 }
 
 // An account that may not create the schema: Run ends with the SQL to execute.
-func TestSchemaDenied(t *testing.T) {
-	c := scratchPair(t)
+func TestSchemaDenied(t *testing.T) { onPairs(t, testSchemaDenied) }
+
+func testSchemaDenied(t *testing.T, c *cluster) {
 	primary := c.writableNow()
 	c.asRoot(primary, "DROP DATABASE IF EXISTS onewriter")
 	c.asRoot(primary, "DROP USER IF EXISTS 'poor'@'%'")

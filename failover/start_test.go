@@ -32,8 +32,9 @@ func (c *cluster) other(name string) string {
 }
 
 // Both servers writable and nothing stored: nobody may be written to, and the reasons say how to get out of it.
-func TestStartWithTwoWritable(t *testing.T) {
-	c := scratchPair(t)
+func TestStartWithTwoWritable(t *testing.T) { onPairs(t, testStartWithTwoWritable) }
+
+func testStartWithTwoWritable(t *testing.T, c *cluster) {
 	primary := c.writableNow()
 	standby := c.other(primary)
 	c.byHand(standby, false)
@@ -56,7 +57,10 @@ func TestStartWithTwoWritable(t *testing.T) {
 
 // Both servers writable and the state file names one: the other one is closed.
 func TestStartWithTwoWritableAndStateFile(t *testing.T) {
-	c := scratchPair(t)
+	onPairs(t, testStartWithTwoWritableAndStateFile)
+}
+
+func testStartWithTwoWritableAndStateFile(t *testing.T, c *cluster) {
 	ctl, stop := c.start(nil)
 	primary := c.waitState(ctl, StateRunning).Primary
 	stop()
@@ -69,8 +73,9 @@ func TestStartWithTwoWritableAndStateFile(t *testing.T) {
 }
 
 // No server writable and nothing stored: no writes, and nothing is opened.
-func TestStartWithNoneWritable(t *testing.T) {
-	c := scratchPair(t)
+func TestStartWithNoneWritable(t *testing.T) { onPairs(t, testStartWithNoneWritable) }
+
+func testStartWithNoneWritable(t *testing.T, c *cluster) {
 	primary := c.writableNow()
 	c.byHand(primary, true)
 	ctl, stop := c.start(nil)
@@ -94,8 +99,9 @@ func TestStartWithNoneWritable(t *testing.T) {
 }
 
 // A server that cannot be reached: with the state file the reachable primary serves, without it nothing is decided.
-func TestStartWithUnreachableServer(t *testing.T) {
-	c := scratchPair(t)
+func TestStartWithUnreachableServer(t *testing.T) { onPairs(t, testStartWithUnreachableServer) }
+
+func testStartWithUnreachableServer(t *testing.T, c *cluster) {
 	ctl, stop := c.start(nil)
 	primary := c.waitState(ctl, StateRunning).Primary
 	stop()
@@ -124,8 +130,9 @@ func TestStartWithUnreachableServer(t *testing.T) {
 }
 
 // A cluster of one server is legal; a switchover in it is refused.
-func TestSingleServer(t *testing.T) {
-	c := scratchPair(t)
+func TestSingleServer(t *testing.T) { onPairs(t, testSingleServer) }
+
+func testSingleServer(t *testing.T, c *cluster) {
 	primary := c.writableNow()
 	c.servers = slices.DeleteFunc(slices.Clone(c.servers), func(i topology.Instance) bool { return i.Name != primary })
 	ctl, _ := c.start(nil)
@@ -138,8 +145,9 @@ func TestSingleServer(t *testing.T) {
 }
 
 // An operator moves the role by hand, and then opens both.
-func TestOperatorAtWork(t *testing.T) {
-	c := scratchPair(t)
+func TestOperatorAtWork(t *testing.T) { onPairs(t, testOperatorAtWork) }
+
+func testOperatorAtWork(t *testing.T, c *cluster) {
 	c.limits.Recheck = 100 * time.Millisecond
 	ctl, _ := c.start(nil)
 	first := c.waitState(ctl, StateRunning)
@@ -170,8 +178,9 @@ func TestOperatorAtWork(t *testing.T) {
 }
 
 // A dry run names what is in the way and changes nothing.
-func TestDryRun(t *testing.T) {
-	c := scratchPair(t)
+func TestDryRun(t *testing.T) { onPairs(t, testDryRun) }
+
+func testDryRun(t *testing.T, c *cluster) {
 	c.limits.LongStatement = 50 * time.Millisecond
 	ctl, _ := c.start(nil)
 	before := c.waitState(ctl, StateRunning)
@@ -194,8 +203,9 @@ func TestDryRun(t *testing.T) {
 }
 
 // What is wrong with the standby is said in words, and nothing is changed.
-func TestRefusals(t *testing.T) {
-	c := scratchPair(t)
+func TestRefusals(t *testing.T) { onPairs(t, testRefusals) }
+
+func testRefusals(t *testing.T, c *cluster) {
 	ctl, _ := c.start(nil)
 	before := c.waitState(ctl, StateRunning)
 	standby := c.other(before.Primary)
