@@ -1,10 +1,14 @@
 package backend_test
 
 import (
+	"context"
 	"database/sql"
+	"fmt"
 	"os"
-	"strings"
 	"testing"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
 // testServer is a real server that a test may create accounts on.
@@ -13,33 +17,45 @@ type testServer struct {
 	db                   *sql.DB
 }
 
-// The servers to test against, as user:password@host:port.
-const (
-	mariaDBVariable = "ONEWRITER_TEST_MARIADB"
-	mySQLVariable   = "ONEWRITER_TEST_MYSQL"
-)
+// servers are what tests share, started by the first test that wants one.
+var servers = map[mysqltest.Flavor]*mysqltest.Server{}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, s := range servers {
+		if err := s.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "close a server:", err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
 
 func mariaDB(t *testing.T) testServer {
 	t.Helper()
-	return fromEnvironment(t, mariaDBVariable, "false")
+	return shared(t, mysqltest.MariaDB, "false")
 }
 
 func mySQL(t *testing.T) testServer {
 	t.Helper()
-	return fromEnvironment(t, mySQLVariable, "skip-verify")
+	return shared(t, mysqltest.MySQL, "skip-verify")
 }
 
-func fromEnvironment(t *testing.T, variable, tlsMode string) testServer {
+func shared(t *testing.T, f mysqltest.Flavor, tlsMode string) testServer {
 	t.Helper()
-	account, addr, ok := strings.Cut(os.Getenv(variable), "@")
-	user, password, _ := strings.Cut(account, ":")
-	if !ok {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no server to test with: set %s", variable)
+	s := servers[f]
+	if s == nil {
+		mysqltest.RequireFlavor(t, f)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		var err error
+		if s, err = mysqltest.Start(ctx, mysqltest.Options{Flavor: f, Fast: true}); err != nil {
+			t.Fatal(err)
 		}
-		t.Skipf("no server to test with: set %s=user:password@host:port", variable)
+		servers[f] = s
 	}
-	s := testServer{addr: addr, user: user, password: password}
-	s.db = open(t, s.user, s.password, s.addr, "", tlsMode)
-	return s
+	return testServer{
+		addr: s.Addr(), user: "root", password: mysqltest.RootPassword,
+		db: open(t, "root", mysqltest.RootPassword, s.Addr(), "", tlsMode),
+	}
 }
