@@ -1,0 +1,49 @@
+# What people and CI run. `make demo` shows the product, `make test` tests it; both install what is missing.
+
+SHELL   := /usr/bin/env bash
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+# The last flag keeps the runtime's monitor thread awake, which makes the relay cost about what HAProxy costs; it can't
+# be set in the source. See ARCHITECTURE.md.
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X=runtime.godebugDefault=schedtrace=2147483647
+
+RACE := ./session/... ./router/... ./proxy/... ./health/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/gtid/...
+
+.PHONY: help build demo test test-unit test-race test-integration bench lint deps clean
+
+help: ## show this
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+
+build: ## build bin/onewriter, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/onewriter ./cmd/onewriter
+
+demo: build ## run a real pair, onewriter, a load and a switchover; FLAVOR=mysql for MySQL 9
+	scripts/install-test-deps --$(or $(FLAVOR),mariadb)
+	bin/onewriter demo --flavor $(or $(FLAVOR),mariadb) $(ARGS)
+
+deps: ## install the servers and clients that the tests need
+	scripts/install-test-deps
+
+test: deps lint test-unit test-race test-integration ## everything CI runs
+
+test-unit: ## tests of the packages; those that need servers fail when these are missing
+	ONEWRITER_REQUIRE_SERVERS=1 go test -p 2 -timeout 10m $$(go list ./... | grep -v /integration)
+
+test-race: ## the concurrent packages under the race detector
+	ONEWRITER_REQUIRE_SERVERS=1 go test -race -p 2 -timeout 10m $(RACE)
+
+test-integration: ## the built program with real servers and clients
+	ONEWRITER_REQUIRE_SERVERS=1 go test -count=1 -timeout 15m ./integration
+
+bench: build ## ratios against direct connections and HAProxy
+	scripts/install-test-deps --bench
+	go run ./integration/bench $(ARGS)
+
+lint: ## gofmt, go vet, and golangci-lint where it is installed
+	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt-ed: $$files"; exit 1; fi
+	go vet ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
+
+clean: ## remove what was built
+	rm -rf bin dist
