@@ -32,23 +32,9 @@ func TestSwitchoverUnderLoad(t *testing.T) {
 
 func switchBackAndForth(t *testing.T, opts mysqltest.PairOptions) {
 	pair, o := startPair(t, opts, "")
-	ids := map[string]uint32{"a": serverID(t, pair.Servers[0]), "b": serverID(t, pair.Servers[1])}
 	l := startLoad(t, o.primary, 8)
-	time.Sleep(between)
 	began := time.Now()
-	reigns := []reign{{server: ids["a"], from: began}}
-	var pauses []float64
-	for range switchovers {
-		reigns[len(reigns)-1].to = time.Now()
-		m := o.mustSwitch("{}")
-		if len(m.SessionsClosed) > 0 {
-			t.Errorf("sessions were closed: %+v", m.SessionsClosed)
-		}
-		pauses = append(pauses, m.PauseMS)
-		reigns = append(reigns, reign{server: ids[m.To], from: time.Now()})
-		time.Sleep(between)
-	}
-	reigns[len(reigns)-1].to = time.Now()
+	reigns, pauses := moveRole(t, pair, o, switchovers)
 	acks, errs := l.end()
 	for i, err := range errs {
 		if i < 5 {
@@ -63,6 +49,27 @@ func switchBackAndForth(t *testing.T, opts mysqltest.PairOptions) {
 	if len(acks) < 100 {
 		t.Errorf("only %d writes were acknowledged: the load did not run", len(acks))
 	}
+}
+
+// moveRole moves the primary role n times and gives the time in which each server had it, and the pauses in ms.
+func moveRole(t *testing.T, pair *mysqltest.Pair, o *onewriter, n int) ([]reign, []float64) {
+	t.Helper()
+	ids := map[string]uint32{"a": serverID(t, pair.Servers[0]), "b": serverID(t, pair.Servers[1])}
+	reigns := []reign{{server: ids[o.status().Primary], from: time.Now()}}
+	var pauses []float64
+	time.Sleep(between)
+	for range n {
+		reigns[len(reigns)-1].to = time.Now()
+		m := o.mustSwitch("{}")
+		if len(m.SessionsClosed) > 0 {
+			t.Errorf("sessions were closed: %+v", m.SessionsClosed)
+		}
+		pauses = append(pauses, m.PauseMS)
+		reigns = append(reigns, reign{server: ids[m.To], from: time.Now()})
+		time.Sleep(between)
+	}
+	reigns[len(reigns)-1].to = time.Now()
+	return reigns, pauses
 }
 
 func TestOpenTransactionBeyondTheDrainLimitIsEndedClearly(t *testing.T) {
