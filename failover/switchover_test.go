@@ -59,6 +59,7 @@ func backAndForth(t *testing.T, c *cluster, times int) {
 		if len(r.Warnings) > 0 || len(r.SessionsClosed) > 0 {
 			t.Errorf("%s to %s: warnings %q, closed %v", r.From, r.To, r.Warnings, r.SessionsClosed)
 		}
+		t.Logf("%s to %s: pause %.1f ms, %v", r.From, r.To, r.PauseMS, r.Phases)
 		pauses = append(pauses, r.PauseMS)
 		c.wantOnlyWritable(r.To)
 		time.Sleep(200 * time.Millisecond)
