@@ -242,5 +242,8 @@ func (s *clientSession) changeUser() error {
 	if err := client.WritePacket(ok); err != nil {
 		return err
 	}
-	return s.runPrelude(s.core.Attach())
+	if err := s.runPrelude(s.core.Attach()); err != nil {
+		return errors.Join(errMidResponse, err) // the client has its answer
+	}
+	return nil
 }

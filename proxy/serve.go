@@ -226,7 +226,11 @@ func (s *clientSession) relay(cmd session.Command) error {
 	if err := s.response(cmd, wasBusy); err != nil {
 		return err
 	}
-	return s.runPrelude(s.core.FollowUp())
+	busy := s.core.Busy()
+	if err := s.runPrelude(s.core.FollowUp()); err != nil && busy {
+		s.rollback = err // the client has its answer; the next command is told
+	}
+	return nil
 }
 
 // streamCommand passes on a further piece of a long command.

@@ -122,7 +122,6 @@ var effectPins = []struct {
 	{sqlclass.TableLock, PinTableLock},
 	{sqlclass.XABegin | sqlclass.XAPrepare, PinXA},
 	{sqlclass.PinnedVariable, PinClock},
-	{sqlclass.TrackerVariable, PinTracking},
 	{sqlclass.Untracked | sqlclass.Unclear, PinUnknown},
 }
 

@@ -52,6 +52,9 @@ var neverReplayed = map[string]bool{
 	"last_gtid": true, "last_insert_id": true, "identity": true, "pseudo_thread_id": true, "in_transaction": true,
 	"proxy_user": true, "external_user": true, "warning_count": true, "error_count": true, "statement_id": true,
 	"gtid_seq_no": true,
+	// these are the proxy's own
+	"session_track_system_variables": true, "session_track_schema": true, "session_track_state_change": true,
+	"session_track_transaction_info": true,
 	// these follow the default schema
 	"character_set_database": true, "collation_database": true,
 }

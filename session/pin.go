@@ -17,7 +17,6 @@ const (
 	PinCursor                       // a server-side cursor is open; until it is read or closed
 	PinLongData                     // COM_STMT_SEND_LONG_DATA awaits its execution
 	PinClock                        // SET timestamp, insert_id or rand_seed: values the server reports wrongly
-	PinTracking                     // the client changed session_track_* itself
 	PinRoutine                      // a routine changed session state that the server does not name
 	PinUnknown                      // session state changed and nothing explains how
 	PinUninspected                  // a statement was too long to be inspected
@@ -27,13 +26,13 @@ const (
 
 var pinKinds = []string{
 	"temporary_table", "user_variable", "named_lock", "handler", "global_lock", "table_lock", "xa", "cursor", "long_data",
-	"clock", "tracking", "routine", "unknown", "uninspected", "replication", "authentication",
+	"clock", "routine", "unknown", "uninspected", "replication", "authentication",
 }
 
 var pinReasons = []string{
 	"temporary table", "user variable", "named lock (GET_LOCK)", "open handler", "global or instance lock",
 	"table lock (LOCK TABLES)", "prepared XA transaction", "open cursor", "pending long data",
-	"timestamp, insert_id or rand_seed was set", "session tracking changed by the client",
+	"timestamp, insert_id or rand_seed was set",
 	"a routine changed session state", "unexplained change of session state", "statement too long to inspect",
 	"binary log stream", "authentication plugin allows no second login",
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/onewriter/onewriter/internal/sqlclass"
 	"github.com/onewriter/onewriter/internal/wire"
 )
 
@@ -127,9 +128,11 @@ func (c *Core) setStatus(s wire.Status) {
 }
 
 // FollowUp gives bytes that must go to the server after the command that has just finished, before the next one; nil
-// ordinarily. Their response is a prelude.
+// ordinarily: session tracking is set up again when the client reset the connection or changed the trackers. Their
+// response is a prelude.
 func (c *Core) FollowUp() []byte {
-	if c.cmd.Code != wire.ComResetConnection || c.saw.failed || !c.tracking {
+	undone := c.cmd.Code == wire.ComResetConnection || c.effects.Has(sqlclass.TrackerVariable)
+	if !undone || !c.tracking || (c.saw.failed && !c.effects.Has(sqlclass.Multi)) {
 		return nil
 	}
 	c.prelude.begin(c.features)
