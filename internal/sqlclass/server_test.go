@@ -4,12 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
 // flavours says on which servers a statement is legal.
@@ -54,6 +55,12 @@ var serverTests = []struct {
 	{onMySQL, "VALUES ROW(1, 2), ROW(3, 4)"},
 	{onMySQL, "TABLE t ORDER BY a LIMIT 3"},
 	{onMySQL, "EXPLAIN ANALYZE SELECT * FROM t"},
+	{onMySQL, "EXPLAIN FORMAT=TREE FOR SCHEMA app SELECT * FROM t"},
+	{onMySQL, "(SELECT a FROM t) INTERSECT (SELECT b FROM t) ORDER BY 1"},
+	{onMySQL, "SELECT x FROM JSON_TABLE('[1]', '$[*]' COLUMNS (x INT PATH '$')) AS j, LATERAL (SELECT 1) AS l"},
+	{onMySQL, "SELECT 1 MEMBER OF ('[1]'), JSON_VALUE('{}', '$.a'), VECTOR_DIM(TO_VECTOR('[1,2]')), REGEXP_LIKE('a', 'a')"},
+	{onMySQL, "SELECT /*+ SET_VAR(sort_buffer_size=200000) */ GROUPING(a) FROM t GROUP BY a WITH ROLLUP"},
+	{onMySQL, "SELECT $a FROM (SELECT 1 AS $a) AS $d"},
 	{onMariaDB, "ANALYZE FORMAT=JSON SELECT * FROM t"},
 	{onMariaDB, "SELECT LASTVAL(s), PREVIOUS VALUE FOR s"},
 	{onMariaDB, "SET STATEMENT max_statement_time=1 FOR SELECT 1"},
@@ -67,6 +74,12 @@ var serverTests = []struct {
 	{onBoth, "SELECT a FROM t FOR UPDATE"},
 	{onBoth, "SELECT a FROM t LOCK IN SHARE MODE"},
 	{onMySQL, "SELECT a FROM t FOR SHARE SKIP LOCKED"},
+	{onMySQL, "SELECT a FROM t LIMIT 1 FOR UPDATE OF t NOWAIT"},
+	{onMySQL, "TABLE t LIMIT 1 INTO @x, @y"},
+	{onMySQL, "VALUES ROW(1) INTO @x"},
+	{onMySQL, "EXPLAIN FORMAT=JSON INTO @x SELECT 1"},
+	{onMySQL, "EXPLAIN UPDATE t SET a = 1"},
+	{onMySQL, "WITH x AS (SELECT 7 AS a) DELETE FROM t WHERE a IN (SELECT a FROM x)"},
 	{onMariaDB, "SELECT NEXTVAL(s), NEXT VALUE FOR s, SETVAL(s, 100)"},
 	{onBoth, "SET NAMES utf8mb4 COLLATE utf8mb4_bin, autocommit=1, @x = 1"},
 	{onBoth, "SET @@session.`timestamp` = 1, @y := (SELECT MAX(a) FROM t), insert_id = 1"},
@@ -125,10 +138,11 @@ func mustExec(ctx context.Context, t *testing.T, conn *sql.Conn, statements ...s
 // testOnServer runs the list twice: all statements for their syntax, then those
 // called read-only, which the server may not refuse with 1290 or 1792. root may
 // set read_only, app is an ordinary account; both work in database app.
-func testOnServer(t *testing.T, root, app string, flavour flavours) {
+func testOnServer(t *testing.T, s *mysqltest.Server, flavour flavours) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	admin := openConn(ctx, t, root)
+	admin := openConn(ctx, t, s.DSN("root", mysqltest.RootPassword, "app"))
+	app := s.DSN(mysqltest.AppUser, mysqltest.AppPassword, "app")
 	mustExec(ctx, t, admin, "CREATE TABLE IF NOT EXISTS t (a INT PRIMARY KEY, b INT, KEY k (b))",
 		"REPLACE INTO t VALUES (1, 1), (2, 2)")
 	if flavour == onMariaDB {
@@ -143,12 +157,25 @@ func testOnServer(t *testing.T, root, app string, flavour flavours) {
 			t.Errorf("%s: %v", tt.sql, err)
 		}
 	}
-	testReadOnly(ctx, t, admin, openConn(ctx, t, app), flavour)
+	t.Run("read_only", func(t *testing.T) {
+		mustExec(ctx, t, admin, "SET GLOBAL read_only = 1")
+		testReadOnly(ctx, t, openConn(ctx, t, app), flavour)
+	})
+	if flavour == onMySQL {
+		t.Run("super_read_only", func(t *testing.T) {
+			mustExec(ctx, t, admin, "GRANT CONNECTION_ADMIN ON *.* TO "+mysqltest.AppUser, "SET GLOBAL super_read_only = 1")
+			testReadOnly(ctx, t, openConn(ctx, t, app), flavour)
+		})
+	}
 }
 
-func testReadOnly(ctx context.Context, t *testing.T, admin, user *sql.Conn, flavour flavours) {
-	mustExec(ctx, t, admin, "SET GLOBAL read_only = 1")
-	defer mustExec(ctx, t, admin, "SET GLOBAL read_only = 0")
+// testReadOnly runs what is called read-only on a server that is.
+func testReadOnly(ctx context.Context, t *testing.T, user *sql.Conn, flavour flavours) {
+	var refused *mysql.MySQLError
+	_, err := user.ExecContext(ctx, "DELETE FROM t")
+	if !errors.As(err, &refused) || refused.Number != 1290 {
+		t.Fatalf("the server takes writes: %v", err)
+	}
 	mustExec(ctx, t, user, "START TRANSACTION READ ONLY")
 	ran := 0
 	for _, tt := range serverTests {
@@ -156,7 +183,6 @@ func testReadOnly(ctx context.Context, t *testing.T, admin, user *sql.Conn, flav
 			continue
 		}
 		ran++
-		var refused *mysql.MySQLError
 		_, err := user.ExecContext(ctx, tt.sql)
 		if errors.As(err, &refused) && (refused.Number == 1290 || refused.Number == 1792) {
 			t.Errorf("called read-only, but refused: %s: %v", tt.sql, err)
@@ -171,10 +197,10 @@ func testReadOnly(ctx context.Context, t *testing.T, admin, user *sql.Conn, flav
 
 // testBuiltins compares the list of functions with the one of a MariaDB server:
 // what is missing here would never be called read-only.
-func testBuiltins(t *testing.T, root string) {
+func testBuiltins(t *testing.T, s *mysqltest.Server) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	rows, err := openConn(ctx, t, root).QueryContext(ctx,
+	rows, err := s.DB().QueryContext(ctx,
 		"SELECT LOWER(FUNCTION) FROM information_schema.SQL_FUNCTIONS")
 	if err != nil {
 		t.Fatalf("list functions: %v", err)
@@ -199,28 +225,35 @@ func testBuiltins(t *testing.T, root string) {
 	t.Logf("left out: %s", strings.Join(missing, " "))
 }
 
-// server returns the two data source names of a running server, root's and an
-// ordinary account's, from the environment variable, where a blank separates them.
-func server(t *testing.T, variable string) (root, app string) {
+// start starts a server with the accounts and the schema app.
+func start(t *testing.T, f mysqltest.Flavor) *mysqltest.Server {
 	t.Helper()
-	root, app, ok := strings.Cut(os.Getenv(variable), " ")
-	switch {
-	case ok:
-	case os.Getenv("CI") == "true":
-		t.Fatalf("%s must name a server: \"root-dsn app-dsn\", both in database app", variable)
-	default:
-		t.Skipf("%s is not set to \"root-dsn app-dsn\"", variable)
+	mysqltest.RequireFlavor(t, f)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	s, err := mysqltest.Start(ctx, mysqltest.Options{Flavor: f, Fast: true})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return root, app
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, q := range mysqltest.Accounts(f) {
+		if _, err := s.DB().ExecContext(ctx, q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+	return s
 }
 
 func TestOnMariaDB(t *testing.T) {
-	root, app := server(t, "SQLCLASS_MARIADB")
-	testOnServer(t, root, app, onMariaDB)
-	testBuiltins(t, root)
+	s := start(t, mysqltest.MariaDB)
+	testOnServer(t, s, onMariaDB)
+	testBuiltins(t, s)
 }
 
 func TestOnMySQL(t *testing.T) {
-	root, app := server(t, "SQLCLASS_MYSQL")
-	testOnServer(t, root, app, onMySQL)
+	testOnServer(t, start(t, mysqltest.MySQL), onMySQL)
 }
