@@ -26,6 +26,10 @@ var allowed = map[string][]string{
 	// Values for the layers below. It knows none of them: cmd/onewriter carries the values over.
 	"conf": {},
 
+	// What the demo shows and measures, by the proxy's addresses only; and the scripts that the program runs.
+	"internal/demo": {},
+	"scripts":       {},
+
 	// Control and data do not know each other. They share topology, and cmd/onewriter joins their interfaces.
 	"proxy":          {"backend", "router", "session", "topology", "internal/auth", "internal/sqlclass", "internal/wire"},
 	"health":         {"topology", "internal/flavor", "internal/gtid"},
@@ -72,7 +76,7 @@ var libraries = map[string]struct {
 	"github.com/go-mysql-org/go-mysql/server":    {nil, "it cannot offer what servers offer: an oracle for tests only"},
 	"github.com/go-mysql-org/go-mysql/packet":    {nil, "it hides the kind of an I/O error and allocates per packet"},
 	"github.com/prometheus/client_golang":        {[]string{"admin", "proxy", "health", "cmd/onewriter"}, "decisions are not metrics"},
-	"database/sql":                               {[]string{"cmd/onewriter", "failover", "failover/fence", "health", "internal/flavor", "internal/auth", "internal/mysqltest"}, "the data path forwards bytes"},
+	"database/sql":                               {[]string{"cmd/onewriter", "failover", "failover/fence", "health", "internal/flavor", "internal/auth", "internal/demo", "internal/mysqltest"}, "the data path forwards bytes"},
 	"github.com/onewriter/onewriter/integration": {nil, "suites are not imported"},
 }
 
