@@ -36,25 +36,28 @@ func (r *TrackReader) Err() error { return r.err }
 
 // Next gives the next entry; false at the end or at a malformed entry.
 func (r *TrackReader) Next() (TrackEntry, bool) {
-	if len(r.name) > 0 {
-		return r.variable()
-	}
-	if len(r.rest) == 0 || r.err != nil {
-		return TrackEntry{}, false
-	}
-	kind := TrackKind(r.rest[0])
-	body, n, ok := ReadLenEncBytes(r.rest[1:])
-	if !ok {
-		return r.fail()
-	}
-	r.rest = r.rest[1+n:]
-	switch kind {
-	case TrackVariable:
-		r.name = body
-		if len(body) == 0 {
-			return r.Next()
+	for {
+		if len(r.name) > 0 {
+			return r.variable()
 		}
-		return r.variable()
+		if len(r.rest) == 0 || r.err != nil {
+			return TrackEntry{}, false
+		}
+		kind := TrackKind(r.rest[0])
+		body, n, ok := ReadLenEncBytes(r.rest[1:])
+		if !ok {
+			return r.fail()
+		}
+		r.rest = r.rest[1+n:]
+		if kind != TrackVariable {
+			return r.entry(kind, body)
+		}
+		r.name = body
+	}
+}
+
+func (r *TrackReader) entry(kind TrackKind, body []byte) (TrackEntry, bool) {
+	switch kind {
 	case TrackGTID:
 		if len(body) == 0 { // an encoding byte precedes the text
 			return r.fail()

@@ -60,6 +60,7 @@ type Tracker struct {
 	features Features
 	command  byte
 	state    trackState
+	started  bool // some of the response was understood and can have been forwarded
 	cont     bool // the packet being skipped has the maximal length: another one continues it
 	skip     int  // payload bytes of the current packet that pass through unread
 	left     int  // definitions still to come
@@ -77,7 +78,7 @@ func HasResponse(c byte) bool {
 
 // Begin expects the response to command c.
 func (t *Tracker) Begin(c byte) {
-	t.command, t.skip, t.cont, t.left, t.status = c, 0, false, 0, 0
+	t.command, t.skip, t.cont, t.left, t.status, t.started = c, 0, false, 0, 0, false
 	switch c {
 	case ComStmtClose, ComStmtSendLongData, ComQuit:
 		t.state = stDone
@@ -102,18 +103,23 @@ func (t *Tracker) AfterInfile() { t.state = stFirst }
 // Done reports whether no response is awaited.
 func (t *Tracker) Done() bool { return t.state == stDone }
 
-// Started reports whether the response is past its first packet, so that an error can no longer be put in its place.
-func (t *Tracker) Started() bool {
-	return t.skip > 0 || t.cont || (t.state != stFirst && t.state != stStatistics && t.state != stTerminator)
-}
+// Started reports whether some of the response was understood, so that an error can no longer be put in its place.
+func (t *Tracker) Started() bool { return t.started }
 
 // Status is the status word last seen in this response.
 func (t *Tracker) Status() Status { return t.status }
 
 // Feed looks at p and returns how many of its bytes were understood and can be forwarded. With MarkMore the rest of p
 // (an incomplete header or terminal packet) must be fed again together with the bytes that follow it. With any other
-// mark n is the end of the packet found, and Feed wants to be called again with p[n:] unless Last is set.
+// mark n is the end of the packet found, and Feed wants to be called again with p[n:] unless Last is set. With
+// MarkMalformed n is where the bytes stop making sense.
 func (t *Tracker) Feed(p []byte) (n int, f Found) {
+	n, f = t.feed(p)
+	t.started = t.started || n > 0
+	return n, f
+}
+
+func (t *Tracker) feed(p []byte) (n int, f Found) {
 	for {
 		if t.skip > 0 {
 			m := min(t.skip, len(p)-n)
@@ -150,7 +156,10 @@ func (t *Tracker) Feed(p []byte) (n int, f Found) {
 			if len(p) < end {
 				return n, Found{}
 			}
-			if f = t.take(p[n+HeaderSize : end]); f.Mark != MarkMore {
+			if f = t.take(p[n+HeaderSize : end]); f.Mark == MarkMalformed {
+				return n, f
+			}
+			if f.Mark != MarkMore {
 				f.Start, f.End = n, end
 				return end, f
 			}
