@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,10 +12,11 @@ import (
 	driver "github.com/go-sql-driver/mysql"
 
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/internal/mysqltest"
 	"github.com/onewriter/onewriter/topology"
 )
 
-// realPair is a primary a (server id 10) and a standby b (20) that replicate from each other.
+// realPair is a primary a and a standby b that replicate from each other.
 type realPair struct {
 	name   string
 	gtid   bool // the links use GTID
@@ -48,10 +48,17 @@ func login(t *testing.T, address, user, password string) *sql.Conn {
 }
 
 func control(t *testing.T, address string) *sql.Conn {
-	return login(t, address, "onewriter", "onewriter-secret")
+	return login(t, address, mysqltest.ControlUser, mysqltest.ControlPassword)
 }
 
-func app(t *testing.T, address string) *sql.Conn { return login(t, address, "app", "app-secret") }
+// root is for what is neither the program's task nor an application's.
+func root(t *testing.T, address string) *sql.Conn {
+	return login(t, address, "root", mysqltest.RootPassword)
+}
+
+func app(t *testing.T, address string) *sql.Conn {
+	return login(t, address, mysqltest.AppUser, mysqltest.AppPassword)
+}
 
 func bounded(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
@@ -78,18 +85,11 @@ func number(err error) uint16 {
 
 // eachPair runs test on every pair of real servers.
 func eachPair(t *testing.T, test func(t *testing.T, p *realPair)) {
-	pairs := strings.Fields(os.Getenv("ONEWRITER_PAIRS"))
-	if len(pairs) == 0 {
-		const why = "no real servers: ONEWRITER_PAIRS is empty, it wants name,primary,standby entries such as mariadb-gtid,127.0.0.1:3306,127.0.0.1:3307"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
-	}
-	for _, spec := range pairs {
-		f := strings.Split(spec, ",")
-		t.Run(f[0], func(t *testing.T) {
-			p := &realPair{name: f[0], gtid: !strings.HasSuffix(f[0], "file"), a: f[1], b: f[2]}
+	t.Helper()
+	for _, shared := range sharedPairs {
+		t.Run(shared.name, func(t *testing.T) {
+			pair := shared.start(t)
+			p := &realPair{name: shared.name, gtid: !shared.opts.FilePos, a: pair.Servers[0].Addr(), b: pair.Servers[1].Addr()}
 			p.detect(t)
 			test(t, p)
 		})
@@ -105,9 +105,7 @@ func (p *realPair) detect(t *testing.T) {
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.ExecContext(bounded(t), "CREATE TABLE IF NOT EXISTS app.t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)"); err != nil {
-		t.Fatal(err)
-	}
+	must(t, app(t, p.a), "CREATE TABLE IF NOT EXISTS app.t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)")
 	p.level(t)
 }
 
@@ -353,7 +351,7 @@ func TestChangeSource(t *testing.T) {
 			func() error { return p.db.ResetReplica(bounded(t), b, "") },
 			func() error {
 				return p.db.ChangeSource(bounded(t), b, Source{
-					Host: "127.0.0.1", Port: port, User: "repl", Password: "repl-secret",
+					Host: "127.0.0.1", Port: port, User: mysqltest.ReplicationUser, Password: mysqltest.ReplicationPassword,
 					GTID: p.gtid, File: file, Pos: pos, Heartbeat: time.Second, Retry: time.Second,
 				})
 			},
@@ -395,8 +393,10 @@ func TestSemiSync(t *testing.T) {
 			if err := p.da.SetSemiSyncSource(bounded(t), a, true); !errors.Is(err, ErrNoSemiSync) {
 				t.Errorf("on without the plugin: %v", err)
 			}
-			must(t, a, "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'", "INSTALL PLUGIN rpl_semi_sync_replica SONAME 'semisync_replica.so'")
-			t.Cleanup(func() { must(t, a, "UNINSTALL PLUGIN rpl_semi_sync_source", "UNINSTALL PLUGIN rpl_semi_sync_replica") })
+			must(t, root(t, p.a), "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'", "INSTALL PLUGIN rpl_semi_sync_replica SONAME 'semisync_replica.so'")
+			t.Cleanup(func() {
+				must(t, root(t, p.a), "UNINSTALL PLUGIN rpl_semi_sync_source", "UNINSTALL PLUGIN rpl_semi_sync_replica")
+			})
 		}
 		if err := errors.Join(p.da.SetSemiSyncSource(bounded(t), a, true), p.da.SetSemiSyncReplica(bounded(t), a, true)); err != nil {
 			t.Fatal(err)

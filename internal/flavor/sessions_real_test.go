@@ -37,7 +37,7 @@ func eventually(t *testing.T, d Dialect, q Querier, id uint64, check func(Sessio
 func TestSessions(t *testing.T) {
 	eachPair(t, func(t *testing.T, p *realPair) {
 		a, _ := p.ends(t)
-		must(t, a, "INSERT INTO app.t (v) VALUES (1), (2)")
+		must(t, app(t, p.a), "INSERT INTO app.t (v) VALUES (1), (2)")
 		writer, reader, locker, table, idle, lister := app(t, p.a), app(t, p.a), app(t, p.a), app(t, p.a), app(t, p.a), app(t, p.a)
 		must(t, writer, "BEGIN", "UPDATE app.t SET v = v + 1 LIMIT 1")
 		must(t, reader, "START TRANSACTION WITH CONSISTENT SNAPSHOT", "SELECT COUNT(*) FROM app.t")
@@ -94,8 +94,8 @@ func TestSessions(t *testing.T) {
 func TestPrivileged(t *testing.T) {
 	eachPair(t, func(t *testing.T, p *realPair) {
 		a, _ := p.ends(t)
-		must(t, a, "CREATE USER IF NOT EXISTS strong@'%' IDENTIFIED BY 'x'", "GRANT SUPER, SELECT ON *.* TO strong@'%'")
-		t.Cleanup(func() { must(t, a, "DROP USER strong@'%'") })
+		must(t, root(t, p.a), "CREATE USER IF NOT EXISTS strong@'%' IDENTIFIED BY 'x'", "GRANT SUPER, SELECT ON *.* TO strong@'%'")
+		t.Cleanup(func() { must(t, root(t, p.a), "DROP USER strong@'%'") })
 		names, err := p.da.PrivilegedAccounts(bounded(t), a)
 		if err != nil {
 			t.Fatal(err)
