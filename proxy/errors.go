@@ -18,17 +18,16 @@ type clientError struct {
 // Error gives the text for the client.
 func (e *clientError) Error() string { return e.text }
 
-// Codes of MySQL and MariaDB that the proxy uses in its own errors.
+// Codes that the proxy uses in its own errors. All are servers' codes: a client library takes a code of its own range
+// (2000 to 2999, such as 2013) in an ERR packet for an attack or a malformed packet (libmariadb: 2027).
 const (
-	erConCount      = 1040 // 08004 too many connections
-	erUnknownCom    = 1047 // 08S01 unknown command
-	erShutdown      = 1053 // 08S01 server shutdown in progress
-	erLockDeadlock  = 1213 // 40001 rolled back, run the transaction again
-	erNewAborting   = 1184 // 08S01 aborted connection
-	erPacketOrder   = 1156 // 08S01 packets out of order
-	erNoPrimary     = 1290 // HY000 read-only: nobody can be written to
-	crServerLost    = 2013 // HY000 lost connection during a query: the outcome is unknown
-	crConnHostError = 2003 // HY000 cannot connect to the server
+	erConCount     = 1040 // 08004 too many connections
+	erUnknownCom   = 1047 // 08S01 unknown command
+	erShutdown     = 1053 // 08S01 the connection to the server is gone
+	erNewAborting  = 1184 // 08S01 aborted connection
+	erLockDeadlock = 1213 // 40001 rolled back, run the transaction again
+	erNoPrimary    = 1290 // HY000 nobody can be written to now
+	erInterrupted  = 1317 // 70100 the statement was interrupted
 )
 
 // The errors that clients can see from the proxy itself; docs/protocol.md lists them for users.
@@ -37,11 +36,11 @@ func errRolledBack(cause error) *clientError {
 }
 
 func errUnknownOutcome(server string, cause error) *clientError {
-	return &clientError{crServerLost, "HY000", fmt.Sprintf("onewriter: lost connection to %s during the statement, its outcome is unknown: %v", server, cause), true}
+	return &clientError{erShutdown, "08S01", fmt.Sprintf("onewriter: lost connection to %s during the statement, its outcome is unknown: %v", server, cause), true}
 }
 
 func errReadLost(server string, cause error) *clientError {
-	return &clientError{crServerLost, "HY000", fmt.Sprintf("onewriter: lost connection to %s during a read: %v", server, cause), false}
+	return &clientError{erInterrupted, "70100", fmt.Sprintf("onewriter: lost connection to %s during a read: %v", server, cause), false}
 }
 
 func errTransactionLost(server string, cause error) *clientError {
@@ -57,7 +56,7 @@ func errHeld(reason string) *clientError {
 }
 
 func errUnreachable(server string, err error) *clientError {
-	return &clientError{crConnHostError, "HY000", fmt.Sprintf("onewriter: can't connect to %s, nothing was executed: %v", server, err), false}
+	return &clientError{erNoPrimary, "HY000", fmt.Sprintf("onewriter: can't connect to %s, nothing was executed: %v", server, err), false}
 }
 
 func errShutdown() *clientError {
