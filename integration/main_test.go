@@ -8,22 +8,26 @@ import (
 	"testing"
 )
 
-// binary is the program under test.
-var binary string
+// executable is the program under test.
+var executable string
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
+// run builds the program and runs the tests; with ONEWRITER_BINARY set it tests that program.
 func run(m *testing.M) int {
+	if executable = os.Getenv("ONEWRITER_BINARY"); executable != "" {
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("", "onewriter-integration-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	binary = filepath.Join(dir, "onewriter")
-	build := exec.Command("go", "build", "-ldflags", "-X=runtime.godebugDefault=schedtrace=2147483647", "-o", binary, "../cmd/onewriter")
+	executable = filepath.Join(dir, "onewriter")
+	build := exec.Command("go", "build", "-ldflags", "-X=runtime.godebugDefault=schedtrace=2147483647", "-o", executable, "../cmd/onewriter")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building onewriter: %v\n%s", err, out)
 		return 1

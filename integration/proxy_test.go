@@ -75,6 +75,9 @@ func configure(t *testing.T, extra string, addrs ...string) *onewriter {
 	if !strings.Contains(extra, "control:") {
 		extra += "    control: {user: onewriter, password: onewriter-secret}\n"
 	}
+	if !strings.Contains(extra, "failover:") {
+		extra += "    failover: {mode: manual}\n"
+	}
 	text := fmt.Sprintf(`clusters:
   - name: test
     servers:
@@ -82,7 +85,6 @@ func configure(t *testing.T, extra string, addrs ...string) *onewriter {
       - {address: %q, route: primary}
       - {address: %q, route: standby, max_replication_lag: 5s, fallback: primary}
     replication: {user: repl, password: repl-secret}
-    failover: {mode: manual}
 %sadmin: {address: %q}
 log: {level: debug, format: json}
 state_dir: %q
@@ -98,7 +100,7 @@ state_dir: %q
 func (o *onewriter) start() {
 	o.t.Helper()
 	o.log = &logBuffer{}
-	o.cmd = exec.Command(binary, "serve", "--config", o.config)
+	o.cmd = exec.Command(executable, "serve", "--config", o.config)
 	o.cmd.Stderr, o.cmd.Stdout = o.log, o.log
 	o.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := o.cmd.Start(); err != nil {
