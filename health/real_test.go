@@ -3,7 +3,6 @@ package health
 import (
 	"context"
 	"database/sql"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,31 +13,20 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/mysqltest"
 	"github.com/onewriter/onewriter/topology"
 )
 
 // eachPair runs test on every pair of real servers with a running monitor whose primary is a.
 func eachPair(t *testing.T, test func(t *testing.T, m *Monitor, a, b string)) {
-	pairs := strings.Fields(os.Getenv("ONEWRITER_PAIRS"))
-	if len(pairs) == 0 {
-		noServers(t)
-	}
-	for _, spec := range pairs {
-		f := strings.Split(spec, ",")
-		t.Run(f[0], func(t *testing.T) {
-			monitorPair(t, f[1], f[2], test)
+	t.Helper()
+	for _, shared := range sharedPairs {
+		t.Run(shared.name, func(t *testing.T) {
+			t.Parallel() // with the other pairs
+			pair := shared.start(t)
+			monitorPair(t, pair.Servers[0].Addr(), pair.Servers[1].Addr(), test)
 		})
 	}
-}
-
-// noServers ends a test that has no servers to run on.
-func noServers(t *testing.T) {
-	t.Helper()
-	const why = "no real servers: ONEWRITER_PAIRS is empty, it wants name,primary,standby entries such as mariadb-gtid,127.0.0.1:3306,127.0.0.1:3307"
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 func monitorPair(t *testing.T, a, b string, test func(t *testing.T, m *Monitor, a, b string)) {
@@ -48,7 +36,7 @@ func monitorPair(t *testing.T, a, b string, test func(t *testing.T, m *Monitor, 
 		Cluster: "c", Writer: t.Name()[:min(60, len(t.Name()))], Heartbeat: true, Logger: zerolog.Nop(),
 		Servers: []topology.Instance{{Name: "a", Address: a}, {Name: "b", Address: b}},
 		Connect: func(i topology.Instance) (*sql.DB, error) {
-			return flavor.Open(i.Address, flavor.Login{User: "onewriter", Password: "onewriter-secret"})
+			return flavor.Open(i.Address, flavor.Login{User: mysqltest.ControlUser, Password: mysqltest.ControlPassword})
 		},
 	})
 	if err != nil {
@@ -176,18 +164,18 @@ func TestRealKillIsNoOutage(t *testing.T) {
 func TestRealCost(t *testing.T) {
 	eachPair(t, func(t *testing.T, m *Monitor, a, b string) {
 		await(t, m, "b", 8*time.Second, func(o topology.Observation) bool { return o.MeasuredLag >= 0 })
-		const span = 10
+		const span = 5
 		const query = "SHOW GLOBAL STATUS LIKE 'Questions'"
 		cpu := processorTime(t)
 		a0, b0 := value(t, a, query), value(t, b, query)
 		time.Sleep(span * time.Second)
 		qa, qb := value(t, a, query)-a0, value(t, b, query)-b0
 		used := processorTime(t) - cpu
-		t.Logf("statements per second: primary %.1f, standby %.1f; processor %.2f %% of a core for both",
+		t.Logf("statements per second: primary %.1f, standby %.1f; processor %.2f %% of a core for all that runs",
 			float64(qa)/span, float64(qb)/span, 100*used.Seconds()/span)
-		limit := 12 * span
+		limit := 12*span + 4 // one fresh connection more or less may fall into the span
 		if strings.HasPrefix(filepath.Base(t.Name()), "mysql-file") {
-			limit = 16 * span // its own binary log's position takes a statement more
+			limit += 4 * span // its own binary log's position takes a statement more
 		}
 		if qa > limit || qb > limit {
 			t.Errorf("too many statements in %d s: primary %d, standby %d", span, qa, qb)
