@@ -88,6 +88,7 @@ func eachPair(t *testing.T, test func(t *testing.T, p *realPair)) {
 	t.Helper()
 	for _, shared := range sharedPairs {
 		t.Run(shared.name, func(t *testing.T) {
+			t.Parallel() // with the other pairs
 			pair := shared.start(t)
 			p := &realPair{name: shared.name, gtid: !shared.opts.FilePos, a: pair.Servers[0].Addr(), b: pair.Servers[1].Addr()}
 			p.detect(t)
