@@ -137,7 +137,7 @@ func (c *Core) Login(payload []byte) ([]byte, error) {
 // Busy reports whether the session is inside something that ties it to its server for a while and that a drain waits
 // for: a transaction or LOCK TABLES.
 func (c *Core) Busy() bool {
-	return c.ledger.status&(wire.StatusInTrans|wire.StatusInTransReadonly) != 0 || c.ledger.lock
+	return c.ledger.status&(wire.StatusInTrans|wire.StatusInTransReadonly) != 0 || c.ledger.lock || c.ledger.unsure
 }
 
 // Autocommit reports whether the session is in autocommit mode, so that a single read opens no transaction.
@@ -309,6 +309,7 @@ func (c *Core) Begin(buf []byte) (toServer []byte, n int) {
 	c.cont = size == wire.MaxPayload
 	c.cmd.Seq = buf[3]
 	c.saw, c.effects, c.stmt, c.capture = observed{}, c.cmd.Statement.Effects, nil, nil
+	c.ledger.command++
 	c.tracker.Begin(c.cmd.Code)
 	pkt := buf[:n]
 	switch c.cmd.Code {
@@ -420,6 +421,7 @@ func (c *Core) beginPrepare(pkt []byte) {
 func (c *Core) beginExecute(pkt []byte) []byte {
 	st := c.findIn(pkt)
 	if st == nil {
+		c.stmts.keepOff(pkt)
 		return pkt
 	}
 	c.stmt, c.effects = st, st.effects
@@ -433,9 +435,9 @@ func (c *Core) beginExecute(pkt []byte) []byte {
 	case !t.ok:
 		return pkt
 	case t.end > t.blob:
-		st.rememberTypes(pkt[t.blob:t.end])
+		st.rememberTypes(pkt[t.blob:t.end], t.params)
 		st.sentTypes = true
-	case !st.sentTypes && len(st.types) > 0:
+	case !st.sentTypes && len(st.types) > 0 && st.typeCount == t.params:
 		st.sentTypes = true
 		return c.splice(pkt, t.flag, t.blob, append([]byte{1}, st.types...))
 	}
@@ -451,7 +453,7 @@ func (c *Core) spliceBulk(pkt []byte, st *statement) []byte {
 	}
 	if pkt[at]&sendTypes != 0 {
 		if end := at + 2 + 2*int(st.params); len(pkt) >= end {
-			st.rememberTypes(pkt[at+2 : end])
+			st.rememberTypes(pkt[at+2:end], int(st.params))
 			st.sentTypes = true
 		}
 		return pkt
@@ -477,6 +479,7 @@ func (c *Core) splice(pkt []byte, from, to int, with []byte) []byte {
 func (c *Core) beginStatement(pkt []byte) {
 	st := c.findIn(pkt)
 	if st == nil {
+		c.stmts.keepOff(pkt)
 		return
 	}
 	putID(pkt, st.serverID)

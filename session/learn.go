@@ -94,10 +94,11 @@ func (c *Core) finish() {
 		return
 	}
 	e := c.effects
-	if e == 0 && !c.saw.state && !c.saw.eofState {
+	if e == 0 && !c.saw.state && !c.saw.eofState && c.cmd.Statement.Txn != sqlclass.TxnBegin {
 		return
 	}
 	if c.saw.failed && !e.Has(sqlclass.Multi) && !c.saw.state {
+		c.applyPins(e & lasting)
 		return
 	}
 	c.applyPins(e)
@@ -124,6 +125,10 @@ var effectPins = []struct {
 	{sqlclass.PinnedVariable, PinClock},
 	{sqlclass.Untracked | sqlclass.Unclear, PinUnknown},
 }
+
+// lasting are the effects that a statement can have had though it failed in the end: they come with the evaluation of
+// an expression, and no rollback undoes them.
+const lasting = sqlclass.UserVariable | sqlclass.NamedLock
 
 func (c *Core) applyPins(e sqlclass.Effect) {
 	for _, ep := range effectPins {
@@ -153,7 +158,11 @@ func (c *Core) applyReleases(e sqlclass.Effect) {
 
 // applyText keeps what can only be restored by the statement's own text.
 func (c *Core) applyText(e sqlclass.Effect) {
-	if !e.Has(noteEffects) || c.saw.failed {
+	if !e.Has(noteEffects) {
+		return
+	}
+	if c.saw.failed { // some of several statements: which is not known
+		c.ledger.pins |= PinUnknown
 		return
 	}
 	text := c.scratch
@@ -209,7 +218,7 @@ func (c *Core) applySet(s sqlclass.Assignment) {
 	switch {
 	case s.Name == "collation_connection":
 		c.ledger.setSource(s.Name, s.Value)
-	case c.saw.variable || neverReplayed[s.Name]:
+	case c.ledger.reported(s.Name) || neverReplayed[s.Name]:
 	case s.Literal:
 		c.ledger.setSource(s.Name, s.Value)
 	default:

@@ -10,7 +10,8 @@ import (
 type variable struct {
 	name  string
 	value string
-	raw   bool // value is SQL source text, not the value the server reported
+	raw   bool   // value is SQL source text, not the value the server reported
+	at    uint32 // the command that the server reported it for
 }
 
 // preparedText is a statement prepared by the SQL statement PREPARE.
@@ -31,8 +32,11 @@ type ledger struct {
 	reset     bool   // COM_RESET_CONNECTION was done: variables are the server's defaults, not the handshake's
 	pins      Pin
 	lock      bool // LOCK TABLES is held, as the transaction state tells
-	status    wire.Status
-	insertID  uint64
+	// unsure: code that is not in the text failed, and an ERR packet does not tell whether it had begun a transaction
+	unsure   bool
+	command  uint32 // counts commands
+	status   wire.Status
+	insertID uint64
 }
 
 func newLedger(schema string) ledger { return ledger{schema: schema, option: -1} }
@@ -40,7 +44,7 @@ func newLedger(schema string) ledger { return ledger{schema: schema, option: -1}
 // clear forgets what COM_RESET_CONNECTION undoes; the schema stays.
 func (l *ledger) clear() {
 	*l = ledger{
-		schema: l.schema, option: l.option, reset: true, txnChars: l.txnChars[:0], lastGTID: l.lastGTID,
+		schema: l.schema, option: l.option, reset: true, txnChars: l.txnChars[:0], lastGTID: l.lastGTID, command: l.command,
 		status: l.status &^ (wire.StatusInTrans | wire.StatusInTransReadonly), pins: l.pins & PinAuth,
 	}
 }
@@ -66,6 +70,7 @@ func (l *ledger) setVariable(name, value []byte) {
 			if v.raw || v.value != string(value) {
 				v.value, v.raw = string(value), false
 			}
+			v.at = l.command
 			l.afterVariable(v.name)
 			return
 		}
@@ -74,8 +79,18 @@ func (l *ledger) setVariable(name, value []byte) {
 		return
 	}
 	n := string(name)
-	l.variables = append(l.variables, variable{name: n, value: string(value)})
+	l.variables = append(l.variables, variable{name: n, value: string(value), at: l.command})
 	l.afterVariable(n)
+}
+
+// reported tells whether the server named the variable in its answer to the command under way.
+func (l *ledger) reported(name string) bool {
+	for i := range l.variables {
+		if v := &l.variables[i]; v.at == l.command && !v.raw && strings.EqualFold(v.name, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // setSource notes an assignment by its SQL source, for variables that the server does not report.
@@ -88,6 +103,17 @@ func (l *ledger) setSource(name, source string) {
 		}
 	}
 	l.variables = append(l.variables, variable{name: name, value: source, raw: true})
+}
+
+// dropTransaction notes that a transaction is gone with its server connection. The characteristics went with it: once
+// it runs they name it ("START TRANSACTION READ ONLY;"), and replaying them would begin another one behind the
+// client's back.
+func (l *ledger) dropTransaction() {
+	if l.status&(wire.StatusInTrans|wire.StatusInTransReadonly) != 0 || l.unsure {
+		l.txnChars = l.txnChars[:0]
+	}
+	l.status &^= wire.StatusInTrans | wire.StatusInTransReadonly
+	l.lock, l.unsure = false, false
 }
 
 // afterVariable: a new connection character set resets the collation to its default.

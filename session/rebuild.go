@@ -13,8 +13,7 @@ import (
 func (c *Core) Attach() []byte {
 	c.generation++
 	c.attached = true
-	c.ledger.status = c.ledger.status &^ (wire.StatusInTrans | wire.StatusInTransReadonly)
-	c.ledger.lock = false
+	c.ledger.dropTransaction()
 	c.prelude.begin(c.features)
 	b := c.scratch[:0]
 	if c.ledger.reset {
@@ -38,7 +37,7 @@ func (c *Core) Attach() []byte {
 		c.prelude.expect(expectation{command: wire.ComSetOption, what: "restore the multi-statement option"})
 	}
 	for _, sql := range strings.Split(string(c.ledger.txnChars), ";") {
-		if sql = strings.TrimSpace(sql); sql != "" {
+		if sql = strings.TrimSpace(sql); strings.HasPrefix(sql, "SET ") {
 			b = c.appendQuery(b, sql, "restore transaction characteristics")
 		}
 	}
@@ -49,8 +48,7 @@ func (c *Core) Attach() []byte {
 // Detach says that the session has no server connection any more. A transaction or lock is gone with it.
 func (c *Core) Detach() {
 	c.attached = false
-	c.ledger.status &^= wire.StatusInTrans | wire.StatusInTransReadonly
-	c.ledger.lock = false
+	c.ledger.dropTransaction()
 }
 
 // Attached reports whether the session has a server connection.

@@ -76,6 +76,9 @@ func (c *Core) packet(m wire.Mark, pkt []byte) []byte {
 		c.learnPrepare(pkt)
 	case wire.MarkERR:
 		c.saw.failed = true
+		if c.effects.Has(sqlclass.Opaque | sqlclass.Unclear) {
+			c.ledger.unsure = true
+		}
 	case wire.MarkMore, wire.MarkInfile, wire.MarkDone, wire.MarkMalformed:
 	}
 	return pkt
@@ -113,7 +116,7 @@ func (st *statement) readShape(pkt []byte) {
 
 // setStatus notes the status word. The cursor flags are about the statement under way.
 func (c *Core) setStatus(s wire.Status) {
-	c.ledger.status = s
+	c.ledger.status, c.ledger.unsure = s, false
 	if c.stmt == nil {
 		return
 	}

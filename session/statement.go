@@ -17,6 +17,7 @@ type statement struct {
 	params     uint16
 	columns    uint16
 	types      []byte // parameter types of the last execution that sent them, as they stand in the packet
+	typeCount  int    // how many types these are
 	effects    sqlclass.Effect
 	verb       sqlclass.Verb
 	readOnly   bool
@@ -72,6 +73,21 @@ func (s *statements) remove(st *statement) {
 	}
 }
 
+// keepOff sees to it that a command for a statement the client does not have (closed twice, say) does not hit another
+// one that has this id on the server: after a move the two sides number differently.
+func (s *statements) keepOff(pkt []byte) {
+	if len(pkt) < wire.HeaderSize+5 {
+		return
+	}
+	id := getID(pkt)
+	for _, st := range s.byID {
+		if st.serverID == id {
+			putID(pkt, 0) // no statement has this id
+			return
+		}
+	}
+}
+
 func (s *statements) clear() { *s = statements{} }
 
 func (s *statements) setCursor(st *statement, open bool) {
@@ -112,6 +128,7 @@ func (s *statements) pins() Pin {
 // packet is not what it should be; need is the size in bytes up to which the packet must be at hand.
 type typesAt struct {
 	flag, blob, end int
+	params          int // parameters, query attributes included
 	need            int
 	ok              bool
 }
@@ -127,10 +144,10 @@ func executeTypes(pkt []byte, st *statement, attributes bool) typesAt {
 	params := int(st.params)
 	named := attributes
 	if attributes && (params > 0 || pkt[wire.HeaderSize+5]&parameterCountAvailable != 0) {
-		if len(pkt) < at+9 {
+		n, size, ok := wire.ReadLenEnc(pkt[at:])
+		if !ok && len(pkt) < at+9 {
 			return typesAt{need: at + 9}
 		}
-		n, size, ok := wire.ReadLenEnc(pkt[at:])
 		if !ok || n > 1<<16 {
 			return typesAt{}
 		}
@@ -141,7 +158,7 @@ func executeTypes(pkt []byte, st *statement, attributes bool) typesAt {
 		return typesAt{}
 	}
 	at += (params + 7) / 8
-	t := typesAt{flag: at, blob: at + 1, end: at + 1, need: at + 1}
+	t := typesAt{flag: at, blob: at + 1, end: at + 1, need: at + 1, params: params}
 	if len(pkt) < t.need {
 		return t
 	}
@@ -164,7 +181,7 @@ func typesBlob(pkt []byte, t typesAt, params int, named bool) typesAt {
 		}
 		_, n, ok := wire.ReadLenEncBytes(pkt[t.end:])
 		if !ok {
-			t.need = t.end + 256
+			t.need = max(t.end+256, len(pkt)+1) // a long name: all that can come, piece by piece
 			return t
 		}
 		t.end += n
@@ -173,8 +190,9 @@ func typesBlob(pkt []byte, t typesAt, params int, named bool) typesAt {
 	return t
 }
 
-// rememberTypes keeps the types that an execution sent; it allocates only when they changed.
-func (st *statement) rememberTypes(blob []byte) {
+// rememberTypes keeps the types of count parameters that an execution sent; it allocates only when they changed.
+func (st *statement) rememberTypes(blob []byte, count int) {
+	st.typeCount = count
 	if !bytes.Equal(st.types, blob) {
 		st.types = append(st.types[:0], blob...)
 	}

@@ -1,0 +1,251 @@
+package session
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+const auto = wire.StatusAutocommit
+
+func TestPinsAndReleases(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(r *rig)
+		want Pin
+	}{
+		{"nothing", func(r *rig) { r.sql("INSERT INTO t VALUES (1)", auto) }, 0},
+		{"user variable", func(r *rig) { r.sql("SET @a=1", auto, stateChanged...) }, PinUserVariable},
+		{"select into, unreported", func(r *rig) { r.sql("SELECT 1 INTO @a", auto) }, PinUserVariable},
+		{"user variable in a statement that fails", func(r *rig) { r.run(query("SELECT @a:=1, f FROM t"), refusal(1146)) }, PinUserVariable},
+		{"temporary table", func(r *rig) { r.sql("CREATE TEMPORARY TABLE x (a INT)", auto, stateChanged...) }, PinTempTable},
+		{"temporary table, refused", func(r *rig) { r.run(query("CREATE TEMPORARY TABLE x (a INT)"), refusal(1050)) }, 0},
+		{"named lock", func(r *rig) { r.sql("DO GET_LOCK('a',1)", auto) }, PinNamedLock},
+		{"named lock in a statement that fails", func(r *rig) { r.run(query("SELECT GET_LOCK('a',1), (SELECT 1 UNION SELECT 2)"), refusal(1242)) }, PinNamedLock},
+		{"named locks released", func(r *rig) { r.sql("DO GET_LOCK('a',1)", auto); r.sql("DO RELEASE_ALL_LOCKS()", auto) }, 0},
+		{"lock tables", func(r *rig) { r.sql("LOCK TABLES t WRITE", auto) }, PinTableLock},
+		{"unlock tables", func(r *rig) { r.sql("LOCK TABLES t WRITE", auto); r.sql("UNLOCK TABLES", auto) }, 0},
+		{"begin unlocks tables", func(r *rig) { r.sql("LOCK TABLES t WRITE", auto); r.sql("BEGIN", auto|wire.StatusInTrans) }, 0},
+		{"global lock", func(r *rig) { r.sql("FLUSH TABLES WITH READ LOCK", auto) }, PinGlobalLock},
+		{"xa prepared", func(r *rig) { r.sql("XA START 'x'", auto); r.sql("XA END 'x'", auto); r.sql("XA PREPARE 'x'", auto) }, PinXA},
+		{"xa done", func(r *rig) { r.sql("XA START 'x'", auto); r.sql("XA COMMIT 'x' ONE PHASE", auto) }, 0},
+		{"xa commit fails", func(r *rig) { r.sql("XA START 'x'", auto); r.run(query("XA COMMIT 'x'"), refusal(1399)) }, PinXA},
+		{"handler", func(r *rig) { r.sql("HANDLER t OPEN", auto) }, PinHandler},
+		{"clock", func(r *rig) { r.sql("SET timestamp=1", auto, setVar("timestamp", "0")...) }, PinClock},
+		{"routine", func(r *rig) { r.sql("CALL p()", auto, stateChanged...) }, PinRoutine},
+		{"quiet routine", func(r *rig) { r.sql("CALL p()", auto) }, 0},
+		{"unexplained", func(r *rig) { r.sql("INSERT INTO t VALUES (1)", auto, stateChanged...) }, PinUnknown},
+		{"garbled state", func(r *rig) { r.sql("SELECT 1", auto, 0, 50) }, PinUnknown},
+		{"some of several assignments", func(r *rig) {
+			r.run(query("SET net_buffer_length=2048; SELECT x"), append(okay(auto|wire.StatusMoreResults), refusal(1054)...))
+		}, PinUnknown},
+		{"cleared by reset", func(r *rig) {
+			r.sql("SET @a=1", auto, stateChanged...)
+			r.run(packet(0, wire.ComResetConnection), okay(auto))
+		}, 0},
+		{"kept by a refused reset", func(r *rig) {
+			r.sql("SET @a=1", auto, stateChanged...)
+			r.run(packet(0, wire.ComResetConnection), refusal(1227))
+		}, PinUserVariable},
+		{"binary log", func(r *rig) { r.run(packet(0, wire.ComRegisterSlave), okay(auto)) }, PinReplication},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := trackedRig(t)
+			c.do(r)
+			r.wantPins(c.want)
+		})
+	}
+}
+
+func TestRelayedSessionStaysPinned(t *testing.T) {
+	r := newRig(t, Config{Client: clientCaps, Server: serverCaps, Relayed: true})
+	r.wantPins(PinAuth)
+	r.run(packet(0, wire.ComResetConnection), okay(auto))
+	r.wantPins(PinAuth)
+}
+
+func TestRebuildText(t *testing.T) {
+	r := trackedRig(t)
+	r.sql("SET autocommit=0", 0, setVar("autocommit", "OFF")...)
+	r.sql("SET lc_time_names='de_DE', innodb_lock_wait_timeout=5", 0, append(setVar("lc_time_names", "de_DE"), setVar("innodb_lock_wait_timeout", "5")...)...)
+	r.sql("SET NAMES latin1", 0, append(setVar("character_set_connection", "latin1"), setVar("character_set_results", "latin1")...)...)
+	r.sql("SET collation_connection=latin1_bin", 0, setVar("collation_connection", "latin1_bin")...)
+	r.sql("SET sql_mode='ANSI'", 0, setVar("sql_mode", "ANSI")...)
+	r.sql("SET sql_select_limit=10", 0, setVar("sql_select_limit", "10")...)
+	r.sql("SET init_connect='a''b'", 0, setVar("time_zone", `a'b\`)...)
+	got := r.rebuilt()
+	if len(got) != 1 {
+		t.Fatalf("rebuild: %q", got)
+	}
+	if !strings.HasPrefix(got[0], "SET SESSION sql_mode='ANSI',") || !strings.HasSuffix(got[0], ",SESSION autocommit='OFF'") {
+		t.Errorf("order: %s", got[0])
+	}
+	charset, collation := strings.Index(got[0], "character_set_connection='latin1'"), strings.Index(got[0], "collation_connection=")
+	if charset < 0 || collation < charset {
+		t.Errorf("the collation comes before the character set: %s", got[0])
+	}
+	for _, want := range []string{"SESSION innodb_lock_wait_timeout=5", "SESSION lc_time_names='de_DE'", "SESSION time_zone=CONVERT(0x6127625C USING utf8mb4)"} {
+		if !strings.Contains(got[0], want) {
+			t.Errorf("%s is not in %s", want, got[0])
+		}
+	}
+}
+
+func TestCollationOfSetNames(t *testing.T) {
+	r := trackedRig(t)
+	r.sql("SET NAMES utf8mb4 COLLATE utf8mb4_bin", auto, setVar("character_set_connection", "utf8mb4")...)
+	want := "SET SESSION character_set_connection='utf8mb4',SESSION collation_connection=utf8mb4_bin"
+	if got := r.rebuilt(); len(got) != 1 || got[0] != want {
+		t.Errorf("%q", got)
+	}
+	r.sql("SET NAMES latin1", auto, setVar("character_set_connection", "latin1")...)
+	if got := r.rebuilt(); len(got) != 1 || strings.Contains(got[0], "collation") {
+		t.Errorf("the old collation survives a new character set: %q", got)
+	}
+}
+
+func TestUnreportedAssignmentIsReplayed(t *testing.T) {
+	r := trackedRig(t)
+	r.sql("SET sql_mode='', net_buffer_length=4096", auto, append(setVar("sql_mode", ""), stateChanged...)...)
+	r.wantPins(0)
+	if got := r.rebuilt(); len(got) != 1 || got[0] != "SET SESSION sql_mode='',SESSION net_buffer_length=4096" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestRoleAndTextStatements(t *testing.T) {
+	r := trackedRig(t)
+	r.sql("SET ROLE admin;", auto, stateChanged...)
+	r.sql("PREPARE a FROM 'SELECT 1'", auto, stateChanged...)
+	r.sql("PREPARE b FROM 'SELECT 2'", auto, stateChanged...)
+	r.sql("DEALLOCATE PREPARE a", auto, stateChanged...)
+	r.wantPins(0)
+	if got := r.rebuilt(); !slices.Equal(got, []string{"SET ROLE admin", "PREPARE b FROM 'SELECT 2'"}) {
+		t.Errorf("%q", got)
+	}
+	r.sql("SET @q='SELECT 3'", auto, stateChanged...)
+	r.sql("PREPARE c FROM @q", auto, stateChanged...)
+	if !slices.Contains(r.core.Pins().Kinds(), "unknown") {
+		t.Error("a statement prepared from a variable cannot be replayed")
+	}
+}
+
+func TestSetStatementHoldsForItselfOnly(t *testing.T) {
+	r := trackedRig(t)
+	r.sql("SET STATEMENT max_statement_time=1 FOR SELECT 1", auto, setVar("max_statement_time", "1")...)
+	if got := r.rebuilt(); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestTransactionCharacteristics(t *testing.T) {
+	r := trackedRig(t)
+	set := change(wire.TrackTxnChars, str("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;")...)
+	r.sql("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", auto, set...)
+	if got := r.rebuilt(); len(got) != 1 || got[0] != "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE" {
+		t.Errorf("%q", got)
+	}
+	started := change(wire.TrackTxnChars, str("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION READ WRITE;")...)
+	r.sql("START TRANSACTION READ WRITE", auto|wire.StatusInTrans, started...)
+	if !r.core.Busy() {
+		t.Fatal("not in a transaction")
+	}
+	if got := r.rebuilt(); len(got) != 0 {
+		t.Errorf("a lost transaction is begun anew behind the client's back: %q", got)
+	}
+	if r.core.Busy() {
+		t.Error("still in a transaction")
+	}
+}
+
+func TestFailedRoutineMayHaveBegunTransaction(t *testing.T) {
+	r := trackedRig(t)
+	r.run(query("CALL p()"), refusal(1644))
+	if !r.core.Busy() {
+		t.Error("a routine can begin a transaction and fail then; its ERR does not tell")
+	}
+	r.sql("ROLLBACK", auto)
+	if r.core.Busy() {
+		t.Error("the server has said since that there is none")
+	}
+	r.run(query("INSERT INTO t VALUES (1)"), refusal(1062))
+	if r.core.Busy() {
+		t.Error("a plain statement that fails begins nothing")
+	}
+}
+
+func TestSchemaFollowsReports(t *testing.T) {
+	r := trackedRig(t)
+	r.sql("USE other", auto, change(wire.TrackSchema, str("other")...)...)
+	if r.core.Schema() != "other" {
+		t.Errorf("schema %q", r.core.Schema())
+	}
+	r.run(packet(0, wire.ComResetConnection), okay(auto))
+	if r.core.Schema() != "other" {
+		t.Error("COM_RESET_CONNECTION keeps the schema")
+	}
+}
+
+func TestUntrackedSchema(t *testing.T) {
+	r := newRig(t, Config{Client: clientCaps, Server: clientCaps, Schema: "app"})
+	r.run(packet(0, append([]byte{wire.ComInitDB}, "other"...)...), okay(auto))
+	if r.core.Schema() != "other" {
+		t.Errorf("schema %q", r.core.Schema())
+	}
+	r.run(packet(0, append([]byte{wire.ComInitDB}, "none"...)...), refusal(1049))
+	if r.core.Schema() != "other" {
+		t.Errorf("schema %q after a refusal", r.core.Schema())
+	}
+}
+
+func TestResetConnectionSetsUpTrackingAgain(t *testing.T) {
+	r := trackedRig(t)
+	r.sql("SET sql_mode='ANSI'", auto, setVar("sql_mode", "ANSI")...)
+	id := r.prepare("SELECT 1", 1, 1, 0)
+	r.run(packet(0, wire.ComResetConnection), okay(auto))
+	b := r.core.FollowUp()
+	if !strings.HasPrefix(string(packets(t, b)[0][1:]), "SET session_track") {
+		t.Fatalf("follow-up %q", b)
+	}
+	if _, done, err := r.core.Prelude(okay(auto)); !done || err != nil {
+		t.Fatalf("%v, %v", done, err)
+	}
+	if r.core.stmts.find(id) != nil {
+		t.Error("the statement is still there")
+	}
+	r.core.Detach()
+	sent := r.attach()
+	if len(sent) != 2 || sent[0] != "" {
+		t.Errorf("rebuild %q; want COM_RESET_CONNECTION and tracking", sent)
+	}
+	r.sql("SELECT 1", auto)
+	if r.core.FollowUp() != nil {
+		t.Error("follow-up after a query")
+	}
+}
+
+func TestLoginIsStripped(t *testing.T) {
+	c := New(Config{Client: clientCaps, Server: serverCaps})
+	tracked := okay(auto, change(wire.TrackSchema, str("app")...)...)
+	got, err := c.Login(tracked[wire.HeaderSize:])
+	if err != nil || string(got) != string(okay(auto)[wire.HeaderSize:]) {
+		t.Errorf("%x, %v", got, err)
+	}
+	if c.Schema() != "app" {
+		t.Errorf("schema %q", c.Schema())
+	}
+}
+
+func TestLastGTID(t *testing.T) {
+	r := trackedRig(t)
+	r.sql("INSERT INTO t VALUES (1)", auto, setVar("last_gtid", "0-1-5")...)
+	if r.core.LastGTID() != "0-1-5" {
+		t.Errorf("%q", r.core.LastGTID())
+	}
+	r.sql("INSERT INTO t VALUES (1)", auto, change(wire.TrackGTID, append([]byte{0}, str("u:7")...)...)...)
+	if r.core.LastGTID() != "u:7" || len(r.rebuilt()) != 0 {
+		t.Errorf("%q", r.core.LastGTID())
+	}
+}

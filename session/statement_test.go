@@ -1,0 +1,215 @@
+package session
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+var longType = []byte{3, 0}
+
+// again prepares a statement on the present server connection under a new id.
+func (r *rig) again(command []byte, id uint32, columns, params byte) {
+	r.t.Helper()
+	buf := bytes.Clone(command)
+	if _, need, err := r.core.Peek(buf); need != 0 || err != nil {
+		r.t.Fatalf("need %d, %v", need, err)
+	}
+	b := r.core.NeedsPrepare(buf)
+	if b == nil {
+		r.t.Fatal("the new server is said to know the statement")
+	}
+	if n, done, err := r.core.Prelude(prepared(id, columns, params)); err != nil || !done || n == 0 {
+		r.t.Fatalf("%d, %v, %v", n, done, err)
+	}
+}
+
+func TestStatementSurvivesMove(t *testing.T) {
+	r := trackedRig(t)
+	id := r.prepare("SELECT ?", 7, 1, 1)
+	row := append(append(packet(1, 1), packet(2, 3, 'd', 'e', 'f')...), append(packet(3, 0, 0, 1), packet(4, 0xFE, 0, 0, 2, 0, 0, 0)...)...)
+	sent, got := r.run(execute(id, longType, 5, 0, 0, 0), row)
+	if !bytes.Equal(sent, execute(7, longType, 5, 0, 0, 0)) || !bytes.Equal(got, row) {
+		t.Fatalf("sent %x, got %x", sent, got)
+	}
+	r.core.Detach()
+	r.attach()
+	command := execute(id, nil, 6, 0, 0, 0)
+	r.again(command, 3, 1, 1)
+	if sent, _ = r.run(command, row); !bytes.Equal(sent, execute(3, longType, 6, 0, 0, 0)) {
+		t.Errorf("first execution on the new server: %x", sent)
+	}
+	if sent, _ = r.run(command, row); !bytes.Equal(sent, execute(3, nil, 6, 0, 0, 0)) {
+		t.Errorf("second execution on the new server: %x", sent)
+	}
+	if sent, _ = r.run(statementCommand(wire.ComStmtClose, id), nil); !bytes.Equal(sent, statementCommand(wire.ComStmtClose, 3)) {
+		t.Errorf("close: %x", sent)
+	}
+}
+
+func TestNewStatementGetsFreeID(t *testing.T) {
+	r := trackedRig(t)
+	first := r.prepare("SELECT 1", 1, 1, 0)
+	r.core.Detach()
+	r.attach()
+	second := r.prepare("SELECT 2", 1, 1, 0) // the new server begins at 1 again
+	if second == first {
+		t.Fatal("two statements have one id")
+	}
+	sent, _ := r.run(statementCommand(wire.ComStmtReset, second), okay(2))
+	if getID(sent) != 1 {
+		t.Errorf("reset of %d goes to %d", second, getID(sent))
+	}
+}
+
+func TestStrayIDHitsNoOtherStatement(t *testing.T) {
+	r := trackedRig(t)
+	r.prepare("SELECT 1", 1, 1, 0)
+	id := r.prepare("SELECT 2", 2, 1, 0)
+	r.core.Detach()
+	r.attach()
+	r.again(execute(id, nil), 5, 1, 0) // client's 2 is 5 now
+	for _, code := range []byte{wire.ComStmtClose, wire.ComStmtReset, wire.ComStmtExecute} {
+		command := statementCommand(code, 5, 0, 1, 0, 0, 0)
+		if code != wire.ComStmtExecute {
+			command = statementCommand(code, 5)
+		}
+		buf := bytes.Clone(command)
+		if _, _, err := r.core.Peek(buf); err != nil {
+			t.Fatal(err)
+		}
+		if sent, _ := r.core.Begin(buf); getID(sent) == 5 {
+			t.Errorf("%s for an id that the client does not have hits another statement", wire.CommandName(code))
+		}
+	}
+}
+
+func TestUnknownIDsPassUnchanged(t *testing.T) {
+	r := trackedRig(t)
+	r.prepare("SELECT 1", 1, 1, 0)
+	if sent, _ := r.run(statementCommand(wire.ComStmtReset, 99), refusal(1243)); getID(sent) != 99 {
+		t.Errorf("id %d", getID(sent))
+	}
+}
+
+func TestClosedElsewhereIsAnsweredLocally(t *testing.T) {
+	r := trackedRig(t)
+	id := r.prepare("SELECT 1", 1, 1, 0)
+	r.core.Detach()
+	reset := statementCommand(wire.ComStmtReset, id)
+	if cmd, _, err := r.core.Peek(reset); err != nil || !cmd.Local {
+		t.Fatalf("%+v, %v", cmd, err)
+	}
+	if out, n := r.core.Answer(reset); n != len(reset) || !bytes.Equal(out, okay(wire.StatusAutocommit)) {
+		t.Errorf("%x, %d", out, n)
+	}
+	closing := statementCommand(wire.ComStmtClose, id)
+	if cmd, _, err := r.core.Peek(closing); err != nil || !cmd.Local {
+		t.Fatalf("%+v, %v", cmd, err)
+	}
+	if out, n := r.core.Answer(closing); n != len(closing) || out != nil {
+		t.Errorf("%x, %d", out, n)
+	}
+	if r.core.stmts.find(id) != nil {
+		t.Error("still there")
+	}
+}
+
+func TestStatementWithOtherShapeIsRefused(t *testing.T) {
+	r := trackedRig(t)
+	id := r.prepare("SELECT * FROM t", 1, 2, 0)
+	r.core.Detach()
+	r.attach()
+	command := execute(id, nil)
+	if _, _, err := r.core.Peek(command); err != nil {
+		t.Fatal(err)
+	}
+	r.core.NeedsPrepare(command)
+	_, _, err := r.core.Prelude(prepared(1, 3, 0))
+	if refused := (*RefusedError)(nil); !errors.As(err, &refused) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestCursorAndLongDataPin(t *testing.T) {
+	r := trackedRig(t)
+	id := r.prepare("SELECT ?", 1, 1, 1)
+	r.run(statementCommand(wire.ComStmtSendLongData, id, 0, 0, 'x'), nil)
+	r.wantPins(PinLongData)
+	cursor := wire.StatusCursorExists | wire.StatusAutocommit
+	open := append(append(packet(1, 1), packet(2, 3, 'd', 'e', 'f')...), packet(3, 0xFE, 0, 0, byte(cursor), 0, 0, 0)...)
+	r.run(execute(id, longType, 1, 0, 0, 0), open)
+	r.wantPins(PinCursor)
+	fetch := statementCommand(wire.ComStmtFetch, id, 1, 0, 0, 0)
+	r.run(fetch, append(packet(1, 0, 0, 1), packet(2, 0xFE, 0, 0, byte(cursor), 0, 0, 0)...))
+	r.wantPins(PinCursor)
+	last := wire.StatusLastRowSent
+	r.run(fetch, packet(1, 0xFE, 0, 0, byte(last), 0, 0, 0))
+	r.wantPins(0)
+	r.run(execute(id, longType, 1, 0, 0, 0), open)
+	r.wantPins(PinCursor)
+	r.run(statementCommand(wire.ComStmtReset, id), okay(2))
+	r.wantPins(0)
+	r.run(execute(id, longType, 1, 0, 0, 0), open)
+	r.run(statementCommand(wire.ComStmtClose, id), nil)
+	r.wantPins(0)
+}
+
+func TestExecuteWithQueryAttributes(t *testing.T) {
+	c := Config{Flavor: MySQL, Client: clientCaps | wire.ClientQueryAttributes, Server: serverCaps | wire.ClientQueryAttributes}
+	r := newRig(t, c)
+	id := r.prepare("SELECT ?", 1, 1, 1)
+	row := append(append(packet(1, 1), packet(2, 3, 'd', 'e', 'f')...), packet(3, 0xFE, 0, 0, 2, 0, 0, 0)...)
+	named := func(id uint32, types ...byte) []byte { // one parameter, no attribute
+		body := []byte{8, 1, 0, 0, 0, 1, 0} // flags with PARAMETER_COUNT_AVAILABLE, iterations, count, null bitmap
+		if types == nil {
+			body = append(body, 0)
+		} else {
+			body = append(append(body, 1), types...)
+		}
+		return statementCommand(wire.ComStmtExecute, id, append(body, 5, 0, 0, 0)...)
+	}
+	types := []byte{3, 0, 0} // LONG, empty name
+	r.run(named(id, types...), row)
+	r.core.Detach()
+	r.attach()
+	command := named(id)
+	r.again(command, 9, 1, 1)
+	if sent, _ := r.run(command, row); !bytes.Equal(sent, named(9, types...)) {
+		t.Errorf("sent %x, want %x", sent, named(9, types...))
+	}
+}
+
+func TestExecuteTypesWantsWholeNames(t *testing.T) {
+	st := &statement{params: 1}
+	name := bytes.Repeat([]byte{'n'}, 600)
+	body := append([]byte{8, 1, 0, 0, 0, 1, 0, 1, 3, 0}, wire.AppendLenEncBytes(nil, name)...)
+	pkt := statementCommand(wire.ComStmtExecute, 1, append(body, 5, 0, 0, 0)...)
+	end := len(pkt) - 4
+	for have := range end {
+		if got := executeTypes(pkt[:have], st, true); got.ok || got.need <= have {
+			t.Fatalf("with %d of %d bytes: %+v", have, end, got)
+		}
+	}
+	if got := executeTypes(pkt, st, true); !got.ok || got.end != end {
+		t.Errorf("%+v, want the end at %d", got, end)
+	}
+}
+
+func TestBulkTypesAreSplicedIn(t *testing.T) {
+	r := trackedRig(t)
+	id := r.prepare("INSERT INTO t VALUES (?)", 1, 0, 1)
+	with := func(id uint32) []byte {
+		return statementCommand(wire.ComStmtBulkExecute, id, 128, 0, 3, 0, 0, 1, 0, 0, 0)
+	}
+	without := statementCommand(wire.ComStmtBulkExecute, id, 0, 0, 0, 1, 0, 0, 0)
+	r.run(with(id), okay(2))
+	r.core.Detach()
+	r.attach()
+	r.again(without, 4, 0, 1)
+	if sent, _ := r.run(without, okay(2)); !bytes.Equal(sent, with(4)) {
+		t.Errorf("sent %x, want %x", sent, with(4))
+	}
+}
