@@ -161,10 +161,10 @@ func (c *Core) Current() Command { return c.cmd }
 // Peek looks at the client's bytes. It returns the command at their front, or with need > 0 how many bytes must be at
 // hand before it can tell (more than are there). The command is not consumed.
 func (c *Core) Peek(buf []byte) (cmd Command, need int, err error) {
+	if len(buf) >= wire.HeaderSize && wire.PayloadLen(buf) == 0 {
+		return cmd, 0, fmt.Errorf("%w: empty command", ErrProtocol)
+	}
 	if len(buf) < wire.HeaderSize+1 {
-		if len(buf) >= wire.HeaderSize && wire.PayloadLen(buf) == 0 {
-			return cmd, 0, fmt.Errorf("%w: empty command", ErrProtocol)
-		}
 		return cmd, wire.HeaderSize + 1, nil
 	}
 	if buf[3] != 0 {

@@ -98,6 +98,7 @@ func TestPeekRefusesNonsense(t *testing.T) {
 	r := trackedRig(t)
 	for name, b := range map[string][]byte{
 		"empty command":       {0, 0, 0, 0},
+		"empty, then another": {0, 0, 0, 0, wire.ComQuery, 0, 0, 0},
 		"wrong sequence":      {1, 0, 0, 1, wire.ComPing},
 		"close without an id": packet(0, wire.ComStmtClose, 1),
 	} {
