@@ -16,7 +16,7 @@ help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 build: ## build bin/onewriter, one static binary
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/onewriter ./cmd/onewriter
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/onewriter ./cmd/onewriter
 
 demo: build ## run a real pair, onewriter, a load and a switchover; FLAVOR=mysql for MySQL 9
 	scripts/install-test-deps --$(or $(FLAVOR),mariadb)

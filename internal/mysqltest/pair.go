@@ -93,6 +93,12 @@ func (p *Pair) join(ctx context.Context) error {
 		}
 		at[s] = c
 	}
+	// The accounts come first: a link that finds none waits for a second before it tries again.
+	for _, q := range Accounts(p.opts.Flavor) {
+		if _, err := primary.DB().ExecContext(ctx, q); err != nil {
+			return fmt.Errorf("%s: %w", q, err)
+		}
+	}
 	for _, s := range p.Servers[1:] {
 		if err := s.Follow(ctx, primary, p.opts.FilePos, at[primary]); err != nil {
 			return err
@@ -101,17 +107,17 @@ func (p *Pair) join(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := p.await(ctx, p.Servers[1:]); err != nil {
+		return err
+	}
+	replicas := p.Servers[1:]
 	if !p.opts.Star && len(p.Servers) == 2 {
 		if err := primary.Follow(ctx, p.Servers[1], p.opts.FilePos, at[p.Servers[1]]); err != nil {
 			return err
 		}
+		replicas = p.Servers
 	}
-	for _, q := range Accounts(p.opts.Flavor) {
-		if _, err := primary.DB().ExecContext(ctx, q); err != nil {
-			return fmt.Errorf("%s: %w", q, err)
-		}
-	}
-	if err := p.await(ctx); err != nil || !p.opts.SemiSync {
+	if err := p.await(ctx, replicas); err != nil || !p.opts.SemiSync {
 		return err
 	}
 	q := "SET GLOBAL rpl_semi_sync_master_enabled=1"
@@ -246,14 +252,14 @@ func (s *Server) SetReadOnly(ctx context.Context, on bool) error {
 // awaitTimeout bounds the time until replication runs and nothing is missing anywhere.
 const awaitTimeout = 30 * time.Second
 
-// await returns when every server replicates and all know the accounts.
-func (p *Pair) await(ctx context.Context) error {
+// await returns when the replicas replicate and have what the primary has.
+func (p *Pair) await(ctx context.Context, replicas []*Server) error {
 	ctx, cancel := context.WithTimeout(ctx, awaitTimeout)
 	defer cancel()
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := p.replicates(ctx)
+		err := p.replicates(ctx, replicas)
 		if err == nil {
 			return nil
 		}
@@ -265,11 +271,8 @@ func (p *Pair) await(ctx context.Context) error {
 	}
 }
 
-func (p *Pair) replicates(ctx context.Context) error {
-	for i, s := range p.Servers {
-		if i == 0 && (p.opts.Star || len(p.Servers) > 2) {
-			continue
-		}
+func (p *Pair) replicates(ctx context.Context, replicas []*Server) error {
+	for _, s := range replicas {
 		q, io, applier := "SHOW SLAVE STATUS", "Slave_IO_Running", "Slave_SQL_Running"
 		if s.Flavor == MySQL {
 			q, io, applier = "SHOW REPLICA STATUS", "Replica_IO_Running", "Replica_SQL_Running"

@@ -73,7 +73,7 @@ func pairReplicates(t *testing.T, f Flavor, o PairOptions) {
 	if _, err := p.Servers[0].DB().ExecContext(ctx, "CREATE TABLE app.t (id INT PRIMARY KEY)"); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.await(ctx); err != nil {
+	if err := p.await(ctx, p.Servers[1:]); err != nil {
 		t.Fatal(err)
 	}
 	for i, s := range p.Servers[1:] {
