@@ -1,83 +1,90 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"strings"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/onewriter/onewriter/internal/demo"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
-// demoOptions are the flags of the demo.
-type demoOptions struct {
-	flavor   string
-	length   time.Duration // of the load; 0 means until interrupted
-	every    time.Duration // between two switchovers
-	writers  int
-	readers  int
-	filePos  bool
-	keepDirs bool
-	output   string
-}
-
 func newDemoCommand() *cobra.Command {
-	var o demoOptions
+	var (
+		flavor string
+		output string
+		o      demo.Options
+	)
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show a switchover under load on real servers, on this machine",
-		Long: "Start a real primary with its standby in a temporary directory, installing the server first if it is missing and\n" +
-			"this is Debian, put onewriter in front of them, let clients write and read through it, move the primary role while\n" +
-			"they do, and prove on the servers that nothing they were told is missing.\n\n" +
-			"Without --for the demo does one switchover and runs on until Ctrl-C, for you to try things. The exit code is 0\n" +
-			"only if no client saw an error, no acknowledged row is missing and both servers hold the same rows.",
+		Short: "Show a switchover under load on a real pair of servers, started for that",
+		Long: "Start two real database servers that replicate to each other, run onewriter before them, let clients write and read,\n" +
+			"and move the primary role meanwhile. At the end every row is compared. Without --for the demo then stays until Ctrl-C, with\n" +
+			"commands to try. All processes and files of the demo are removed at its end.\n\n" +
+			"Exit code 0: no acknowledged write was lost, no client saw an error, both servers are equal and the role has moved. 1: anything else.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := mysqltest.ParseFlavor(o.flavor)
-			if err != nil {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Flavor, err = mysqltest.ParseFlavor(flavor); err != nil {
 				return err
 			}
-			if err := o.check(cmd.Flags().Changed("every")); err != nil {
-				return err
+			if o.Program, err = os.Executable(); err != nil {
+				return fmt.Errorf("find this program's file: %w", err)
 			}
-			r, err := runDemo(cmd.Context(), o, f, cmd.OutOrStdout())
-			if err != nil {
-				return err
-			}
-			if broken := r.Broken(); len(broken) > 0 {
-				return errors.New("the promise did not hold: " + strings.Join(broken, ", "))
-			}
-			return nil
+			return runDemo(cmd.Context(), o, output, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	outputFlag(cmd, &o.output)
-	flags := cmd.Flags()
-	flags.StringVar(&o.flavor, "flavor", "mariadb", "the servers to start: mariadb or mysql")
-	flags.DurationVar(&o.length, "for", 0, "let the load run this long, then exit (0: until Ctrl-C)")
-	flags.DurationVar(&o.every, "every", 0, "time between two switchovers (default: a fifth of --for, at most 5s; without --for only one is done)")
-	flags.IntVar(&o.writers, "writers", 8, "number of writing clients")
-	flags.IntVar(&o.readers, "readers", 4, "number of reading clients")
-	flags.BoolVar(&o.filePos, "file-position", false, "replicate by file and position instead of GTIDs")
-	flags.BoolVar(&o.keepDirs, "keep", false, "keep the directory with the configuration and the proxy's log")
+	cmd.Flags().StringVar(&flavor, "flavor", "mariadb", "database software: mariadb or mysql")
+	cmd.Flags().DurationVar(&o.For, "for", 0, "run the load for so long, with a switchover every few seconds, and exit (default: show one and stay)")
+	cmd.Flags().IntVar(&o.Writers, "writers", 8, "clients that write")
+	cmd.Flags().IntVar(&o.Readers, "readers", 4, "clients that read, on both ports")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or json; with json the story goes to the standard error")
 	_ = cmd.RegisterFlagCompletionFunc("flavor", cobra.FixedCompletions([]string{"mariadb", "mysql"}, cobra.ShellCompDirectiveNoFileComp)) // fails for unknown flags only
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if output != "text" && output != "json" {
+			return fmt.Errorf("--output must be text or json, not %q", output)
+		}
+		if output == "json" && o.For == 0 {
+			o.For = 20 * time.Second // a script wants an end
+		}
+		return o.Validate()
+	}
 	return cmd
 }
 
-// check validates the flags and fills in what was left out.
-func (o *demoOptions) check(everySet bool) error {
-	if o.length < 0 || (o.length > 0 && o.length < time.Second) {
-		return fmt.Errorf("--for must be at least 1s, or 0, not %s", o.length)
+// runDemo runs the demo. A closed terminal and a closed pipe end it as Ctrl-C does, so that it can clean up.
+func runDemo(ctx context.Context, o demo.Options, output string, stdout, stderr io.Writer) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)
+	defer stop()
+	o.Story = stdout
+	if output == "json" {
+		o.Story = stderr
 	}
-	if o.writers < 1 || o.writers > 100 || o.readers < 0 || o.readers > 100 {
-		return errors.New("--writers must be 1 to 100 and --readers 0 to 100")
+	o.Terminal = isTerminal(o.Story)
+	result, err := demo.Run(ctx, o)
+	if output == "json" {
+		if perr := printJSON(stdout, result); perr != nil {
+			return perr
+		}
 	}
-	if everySet && o.every < 200*time.Millisecond {
-		return fmt.Errorf("--every must be at least 200ms, not %s", o.every)
+	if err == nil && !result.PromiseHeld {
+		return &exitError{code: exitFailed}
 	}
-	if !everySet && o.length > 0 {
-		o.every = min(o.length/5, 5*time.Second)
+	return err
+}
+
+// isTerminal says whether a line on w can be written over.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("TERM") == "" || os.Getenv("TERM") == "dumb" {
+		return false
 	}
-	return nil
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -26,8 +26,8 @@ var allowed = map[string][]string{
 	// Values for the layers below. It knows none of them: cmd/onewriter carries the values over.
 	"conf": {},
 
-	// What the demo shows and measures, by the proxy's addresses only; and the scripts that the program runs.
-	"internal/demo": {},
+	// The demo starts real servers and this program before them; and the scripts that the program runs.
+	"internal/demo": {"admin/api", "admin/client", "internal/flavor", "internal/mysqltest", "scripts"},
 	"scripts":       {},
 
 	// Control and data do not know each other. They share topology, and cmd/onewriter joins their interfaces.
@@ -61,7 +61,7 @@ var allowed = map[string][]string{
 // testOnly are packages that program code must not import; the demo starts real servers and is the exception.
 var testOnly = map[string][]string{
 	"internal/archtest":  {},
-	"internal/mysqltest": {"cmd/onewriter"},
+	"internal/mysqltest": {"cmd/onewriter", "internal/demo"},
 	"internal/wiretest":  {},
 }
 

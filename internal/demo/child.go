@@ -1,89 +1,88 @@
 package demo
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// Child is a program that runs beside this one and ends with it.
-type Child struct {
-	process *os.Process
-	log     string
-	done    chan struct{}
-	err     error // how it ended; valid once done is closed
+// child is this program run once more. The system ends it when this process dies. Linux sends that signal when the
+// thread ends that started it, so the goroutine that waits for the child keeps its thread.
+type child struct {
+	log  string // file
+	pid  int
+	done chan struct{} // closed when it has ended
+	err  error         // how it has ended; valid once done is closed
 }
 
-// StartChild runs argv with its output in the file log. Variables of the environment that begin with ONEWRITER_ are not
-// handed down: they would override the configuration.
-func StartChild(argv []string, log string) (*Child, error) {
-	out, err := os.Create(log)
+// startChild runs program with args; all it prints goes to the file log. Variables of the environment that would override
+// its configuration are not handed down.
+func startChild(program string, args []string, log string) (*child, error) {
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("log of onewriter serve: %w", err)
 	}
-	defer func() { _ = out.Close() }()
-	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // Stop ends it
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "ONEWRITER_") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = childAttr()
-	c := &Child{log: log, done: make(chan struct{})}
+	c := &child{log: log, done: make(chan struct{})}
 	started := make(chan error, 1)
-	go c.run(cmd, started)
+	go func() {
+		runtime.LockOSThread()
+		defer close(c.done)
+		defer func() { _ = out.Close() }()
+		//nolint:noctx // stop ends it in order; a context would kill it
+		cmd := exec.Command(program, args...)
+		cmd.Stdout, cmd.Stderr = out, out
+		cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ONEWRITER_") })
+		cmd.SysProcAttr = childAttr()
+		err := cmd.Start()
+		if err == nil {
+			c.pid = cmd.Process.Pid
+		}
+		started <- err
+		if err == nil {
+			c.err = cmd.Wait()
+		}
+	}()
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("starting %s: %w", argv[0], err)
+		return nil, fmt.Errorf("run onewriter serve: %w", err)
 	}
 	return c, nil
 }
 
-// run keeps its thread while the child lives: the kernel ends the child when the thread that started it ends (prctl(2),
-// PR_SET_PDEATHSIG).
-func (c *Child) run(cmd *exec.Cmd, started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := cmd.Start(); err != nil {
-		started <- err
-		return
+// stop asks the child to end and kills it when it has not within grace.
+func (c *child) stop(grace time.Duration) {
+	c.signal(syscall.SIGTERM)
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+	case <-timer.C:
+		c.signal(syscall.SIGKILL)
+		<-c.done
 	}
-	c.process = cmd.Process
-	started <- nil
-	c.err = cmd.Wait()
-	close(c.done)
 }
 
-// Done is closed when the child has ended.
-func (c *Child) Done() <-chan struct{} { return c.done }
+func (c *child) signal(s syscall.Signal) {
+	select {
+	case <-c.done:
+	default:
+		_ = syscall.Kill(c.pid, s)
+	}
+}
 
-// Log returns the last lines of what the child printed.
-func (c *Child) Log() string {
-	b, err := os.ReadFile(c.log)
+// tail is the end of the child's log, some whole lines.
+func (c *child) tail() string {
+	const lines, bytes = 8, 4000
+	text, err := os.ReadFile(c.log)
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-	return strings.Join(lines[max(0, len(lines)-20):], "\n")
-}
-
-// Stop sends SIGTERM and waits for the end. After grace the child is killed, which is an error, as is any exit code but 0.
-func (c *Child) Stop(ctx context.Context, grace time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
-	_ = c.process.Signal(syscall.SIGTERM) // fails for an ended process only
-	select {
-	case <-c.done:
-		return c.err
-	case <-ctx.Done():
-	}
-	err := c.process.Kill()
-	<-c.done
-	return errors.Join(fmt.Errorf("process %d did not end within %s of SIGTERM", c.process.Pid, grace), err)
+	s := strings.TrimSpace(string(text))
+	s = s[max(0, len(s)-bytes):]
+	all := strings.Split(s, "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }

@@ -2,8 +2,7 @@ package demo
 
 import "syscall"
 
-// childAttr keeps the terminal's Ctrl-C from the child, which is stopped when its time has come, and lets it die with
-// this process.
+// childAttr keeps the terminal's Ctrl-C from the child, which is ended in order instead, and ends it with this process.
 func childAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

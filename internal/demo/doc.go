@@ -1,4 +1,4 @@
-// Package demo is what `onewriter demo` shows and measures: clients that write and read through a running proxy, and the
-// proof afterwards, on the servers themselves, that none of their writes is missing or in the wrong place. It sees
-// nothing of the proxy but its addresses.
+// Package demo shows the product on the user's own machine: it starts a real pair of database servers, runs this
+// program before them, puts load on it, moves the primary role while the load runs, and counts what the clients and
+// the servers have seen of that.
 package demo

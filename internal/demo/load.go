@@ -4,233 +4,203 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-)
 
-// Table is where the clients write, in the schema of the data source names.
-const Table = "onewriter_demo"
+	"github.com/onewriter/onewriter/internal/mysqltest"
+)
 
 const (
-	insertSQL = "INSERT INTO " + Table + " (id, client, server_id) VALUES (?, ?, @@server_id)"
-	createSQL = "CREATE TABLE IF NOT EXISTS " + Table + " (id BIGINT PRIMARY KEY, client INT NOT NULL, server_id INT UNSIGNED NOT NULL, " +
-		"at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6))"
-	readSQL = "SELECT server_id FROM " + Table + " WHERE id = ?"
-	scanSQL = "SELECT COUNT(*) FROM (SELECT id FROM " + Table + " ORDER BY id DESC LIMIT 100) AS recent"
+	createSQL = "CREATE TABLE IF NOT EXISTS writes (id BIGINT PRIMARY KEY, writer INT NOT NULL, server INT UNSIGNED NOT NULL, note VARCHAR(40) NOT NULL)"
+	insertSQL = "INSERT INTO writes (id, writer, server, note) VALUES (?, ?, @@server_id, ?)"
+	// insertText is the same with the values in it, for the text protocol.
+	insertText = "INSERT INTO writes (id, writer, server, note) VALUES (%d, %d, @@server_id, 'written as text')"
 )
 
-// Bounds of the clients. A client never waits forever: that, too, is an error it would notice.
 const (
-	statementLimit = 30 * time.Second
-	afterError     = 100 * time.Millisecond
+	rowsPerTransaction = 3
+	afterError         = 100 * time.Millisecond
+	writerPause        = 2 * time.Millisecond // the time a client of its own thinks
+	readerPause        = 5 * time.Millisecond
+	// finishTimeout bounds the time that statements get to end after the load was told to stop.
+	finishTimeout = 20 * time.Second
 )
 
-// Config describes the clients.
-type Config struct {
-	// Writes and Reads are data source names of the listeners for the primary and for a standby, without parameters.
-	Writes, Reads string
-	// Writers and Readers are the numbers of clients. Every fifth writer connects anew for each write; the others stay
-	// connected, and write single rows or transactions, as text or by prepared statements. Every other reader reads
-	// from the primary what was just acknowledged, the others read from the standby.
-	Writers, Readers int
-	// Think is how long a client waits, on average, between two statements.
-	Think time.Duration
+// load is a set of clients that write and read through onewriter until they are stopped.
+type load struct {
+	writes, reads, standby *sql.DB
+	insert                 *sql.Stmt
+	opened                 atomic.Int64 // connections
+
+	began   time.Time
+	ops     context.Context // of the statements; done only when the demo is given up
+	giveUp  context.CancelFunc
+	pause   time.Duration
+	forget  bool // count acknowledgements, but do not keep them
+	stopped chan struct{}
+	wg      sync.WaitGroup
+
+	ids          *atomic.Int64 // the last id given out
+	visible      atomic.Int64  // an id that was acknowledged lately
+	acknowledged atomic.Int64
+	readCount    atomic.Int64
+
+	mu     sync.Mutex
+	acks   []ack
+	errs   []string // the first ones
+	last   string   // the last one
+	failed int
 }
 
-// Load is a set of clients. Create it with NewLoad.
-type Load struct {
-	cfg    Config
-	ledger *Ledger
-}
-
-// NewLoad returns clients that write into ledger what they are told. It connects to nothing yet.
-func NewLoad(cfg Config, ledger *Ledger) *Load { return &Load{cfg: cfg, ledger: ledger} }
-
-// Prepare creates the table, through the proxy.
-func (l *Load) Prepare(ctx context.Context) (err error) {
-	db, err := open(l.cfg.Writes)
+// newLoad opens the clients' connections and makes the table. Writers wait for pause after each transaction. ids is
+// where the ids of rows come from.
+func newLoad(ctx context.Context, a addresses, o Options, pause time.Duration, ids *atomic.Int64) (*load, error) {
+	l := &load{pause: pause, stopped: make(chan struct{}), ids: ids}
+	l.ops, l.giveUp = context.WithCancel(ctx)
+	err := l.open(ctx, a, o)
 	if err != nil {
+		l.close()
+		return nil, fmt.Errorf("connect through onewriter: %w", err)
+	}
+	return l, nil
+}
+
+func (l *load) open(ctx context.Context, a addresses, o Options) (err error) {
+	onPrimary := (o.Readers + 1) / 2
+	if l.writes, err = l.pool(ctx, a.primary, o.Writers); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if _, err := db.ExecContext(ctx, createSQL); err != nil {
-		return fmt.Errorf("creating the table %s: %w", Table, err)
+	if _, err = l.writes.ExecContext(ctx, createSQL); err != nil {
+		return err
 	}
-	return nil
+	if l.insert, err = l.writes.PrepareContext(ctx, insertSQL); err != nil {
+		return err
+	}
+	if l.reads, err = l.pool(ctx, a.primary, onPrimary); err != nil {
+		return err
+	}
+	l.standby, err = l.pool(ctx, a.standby, o.Readers-onPrimary)
+	return err
 }
 
-// Run lets the clients work until ctx is done and returns when the last one has its answer. What goes wrong for a client
-// is counted in the ledger.
-func (l *Load) Run(ctx context.Context) error {
-	var clients []*client
-	defer func() {
-		for _, c := range clients {
-			c.close()
-		}
-	}()
-	for i := range l.cfg.Writers + l.cfg.Readers {
-		c, err := l.client(i)
-		if err != nil {
-			return err
-		}
-		clients = append(clients, c)
-	}
-	var wg sync.WaitGroup
-	for _, c := range clients {
-		wg.Go(func() { c.run(ctx, l.cfg.Think) })
-	}
-	wg.Wait()
-	return nil
-}
-
-func (l *Load) client(i int) (*client, error) {
-	c := &client{id: i, ledger: l.ledger}
-	dsn := l.cfg.Writes
-	switch reader := i - l.cfg.Writers; {
-	case reader >= 0 && reader%2 == 0:
-		c.work = c.readBack
-	case reader >= 0:
-		dsn, c.work = l.cfg.Reads, c.scan
-	default:
-		c.rows, c.prepared, c.fresh, c.work = 1, i%2 == 1, i%5 == 4, c.write
-		if i%4 >= 2 {
-			c.rows = 3
-		}
-	}
-	var err error
-	c.db, err = open(dsn)
-	return c, err
-}
-
-// open opens a pool that keeps no connection and tries nothing twice: an error of the proxy must show.
-func open(dsn string) (*sql.DB, error) {
-	cfg, err := mysql.ParseDSN(dsn)
+// pool opens n connections with the driver's default settings.
+func (l *load) pool(ctx context.Context, addr string, n int) (*sql.DB, error) {
+	c := mysql.NewConfig()
+	c.User, c.Passwd, c.Net, c.Addr, c.DBName = mysqltest.AppUser, mysqltest.AppPassword, "tcp", addr, "app"
+	connector, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, err
 	}
-	cfg.InterpolateParams = true
-	cfg.Logger = &mysql.NopLogger{} // the ledger has the errors
-	connector, err := mysql.NewConnector(cfg)
+	db := sql.OpenDB(counted{connector, &l.opened})
+	db.SetMaxOpenConns(max(n, 1))
+	db.SetMaxIdleConns(n)
+	conns := make([]*sql.Conn, n)
+	for i := range conns {
+		if conns[i], err = db.Conn(ctx); err != nil {
+			break
+		}
+	}
+	for _, conn := range conns {
+		if conn != nil {
+			_ = conn.Close() // back to the pool
+		}
+	}
 	if err != nil {
+		_ = db.Close()
 		return nil, err
 	}
-	db := sql.OpenDB(onceConnector{connector})
-	db.SetMaxIdleConns(0)
 	return db, nil
 }
 
-// onceConnector hides from database/sql that a failed connection could be tried again.
-type onceConnector struct{ driver.Connector }
+// counted counts the connections that a pool opens.
+type counted struct {
+	driver.Connector
+	opened *atomic.Int64
+}
 
-func (c onceConnector) Connect(ctx context.Context) (driver.Conn, error) {
+// Connect implements driver.Connector.
+func (c counted) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
-	if errors.Is(err, driver.ErrBadConn) {
-		return nil, fmt.Errorf("the connection was closed: %s", err) //nolint:errorlint // wrapped it would be retried
+	if err == nil {
+		c.opened.Add(1)
 	}
 	return conn, err
 }
 
-// client is one application. It is used by one goroutine.
-type client struct {
-	id       int
-	ledger   *Ledger
-	db       *sql.DB
-	rows     int  // per write; more than one makes a transaction
-	prepared bool // with a statement prepared once per connection
-	fresh    bool // connects anew for each write
-	work     func(context.Context) error
-
-	conn *sql.Conn
-	stmt *sql.Stmt
+// start lets the clients work.
+func (l *load) start(o Options) {
+	l.began = time.Now()
+	l.opened.Store(0)
+	for i := range o.Writers {
+		l.wg.Go(func() { l.write(i) })
+	}
+	for i := range o.Readers {
+		db := l.reads
+		if i%2 == 1 {
+			db = l.standby
+		}
+		l.wg.Go(func() { l.read(db) })
+	}
 }
 
-func (c *client) run(ctx context.Context, think time.Duration) {
-	for ctx.Err() == nil {
-		wait := time.Duration(rand.Float64() * 2 * float64(think))
-		if err := c.step(ctx); err != nil {
-			c.ledger.fail(c.id, fmt.Errorf("client %d: %w", c.id, err))
-			c.disconnect()
-			wait = afterError
+// write is one writer. It takes turns between single statements and transactions, both as text and prepared; writers
+// begin at different turns.
+func (l *load) write(writer int) {
+	var acks []ack
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.acks = append(l.acks, acks...)
+	}()
+	for turn := writer; ; turn++ {
+		ids := make([]int64, 1+(rowsPerTransaction-1)*(turn/2%2))
+		for i := range ids {
+			ids[i] = l.ids.Add(1)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
+		invoked := time.Since(l.began)
+		err := l.writeRows(writer, ids, turn%2 == 1)
+		told := time.Since(l.began)
+		if err == nil {
+			for _, id := range ids {
+				if l.forget {
+					break
+				}
+				acks = append(acks, ack{id: id, invoked: invoked, told: told})
+			}
+			l.acknowledged.Add(int64(len(ids)))
+			l.visible.Store(ids[len(ids)-1])
+		}
+		if !l.goOn(l.note("writer", writer, err, l.pause)) {
+			return
 		}
 	}
 }
 
-// step does one piece of work. The end of the load does not cut it short, since that would be an error of the load's own
-// making.
-func (c *client) step(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statementLimit)
-	defer cancel()
-	if c.conn == nil {
-		if err := c.connect(ctx); err != nil {
+// writeRows writes one row as a statement of its own, several in a transaction.
+func (l *load) writeRows(writer int, ids []int64, prepared bool) error {
+	if len(ids) == 1 {
+		if prepared {
+			_, err := l.insert.ExecContext(l.ops, ids[0], writer, "prepared once")
 			return err
 		}
-	}
-	if err := c.work(ctx); err != nil {
+		_, err := l.writes.ExecContext(l.ops, fmt.Sprintf(insertText, ids[0], writer))
 		return err
 	}
-	if c.fresh {
-		c.disconnect()
-	}
-	return nil
-}
-
-func (c *client) connect(ctx context.Context) (err error) {
-	if c.conn, err = c.db.Conn(ctx); err != nil {
-		return fmt.Errorf("connecting: %w", err)
-	}
-	if c.prepared {
-		if c.stmt, err = c.conn.PrepareContext(ctx, insertSQL); err != nil {
-			return fmt.Errorf("preparing: %w", err)
-		}
-	}
-	return nil
-}
-
-func (c *client) disconnect() {
-	if c.stmt != nil {
-		_ = c.stmt.Close()
-	}
-	if c.conn != nil {
-		_ = c.conn.Close()
-	}
-	c.stmt, c.conn = nil, nil
-}
-
-func (c *client) close() {
-	c.disconnect()
-	_ = c.db.Close()
-}
-
-// write writes one row, or several in a transaction.
-func (c *client) write(ctx context.Context) error {
-	first := c.ledger.begin(c.id, c.rows)
-	if c.rows == 1 {
-		if err := c.insert(ctx, nil, first); err != nil {
-			return fmt.Errorf("row %d: %w", first, err)
-		}
-	} else if err := c.transaction(ctx, first); err != nil {
-		return fmt.Errorf("transaction of rows %d to %d: %w", first, first+int64(c.rows)-1, err)
-	}
-	c.ledger.acknowledge(c.id, first, c.rows)
-	return nil
-}
-
-func (c *client) transaction(ctx context.Context, first int64) error {
-	tx, err := c.conn.BeginTx(ctx, nil)
+	tx, err := l.writes.BeginTx(l.ops, nil)
 	if err != nil {
 		return err
 	}
-	for id := first; id < first+int64(c.rows); id++ {
-		if err := c.insert(ctx, tx, id); err != nil {
+	for _, id := range ids {
+		if prepared {
+			_, err = tx.ExecContext(l.ops, insertSQL, id, writer, "in a transaction")
+		} else {
+			_, err = tx.ExecContext(l.ops, fmt.Sprintf(insertText, id, writer))
+		}
+		if err != nil {
 			_ = tx.Rollback()
 			return err
 		}
@@ -238,44 +208,95 @@ func (c *client) transaction(ctx context.Context, first int64) error {
 	return tx.Commit()
 }
 
-func (c *client) insert(ctx context.Context, tx *sql.Tx, id int64) (err error) {
-	switch {
-	case c.prepared && tx != nil:
-		_, err = tx.StmtContext(ctx, c.stmt).ExecContext(ctx, id, c.id)
-	case c.prepared:
-		_, err = c.stmt.ExecContext(ctx, id, c.id)
-	case tx != nil:
-		_, err = tx.ExecContext(ctx, insertSQL, id, c.id)
-	default:
-		_, err = c.conn.ExecContext(ctx, insertSQL, id, c.id)
+// read is one reader. On the primary's port a row that was acknowledged must be there.
+func (l *load) read(db *sql.DB) {
+	for {
+		id := l.visible.Load()
+		var n int
+		err := db.QueryRowContext(l.ops, "SELECT COUNT(*) FROM writes WHERE id = ?", id).Scan(&n)
+		if err == nil && n == 0 && id > 0 && db == l.reads {
+			err = fmt.Errorf("row %d is acknowledged, but the primary's port does not show it", id)
+		}
+		l.readCount.Add(1)
+		if !l.goOn(l.note("reader", 0, err, readerPause)) {
+			return
+		}
 	}
-	return err
 }
 
-// readBack reads from the primary a row that some client was told to be written.
-func (c *client) readBack(ctx context.Context) error {
-	id := c.ledger.someAcknowledged()
-	if id == 0 {
-		return nil
+// note counts an error of a client and gives the time that the client waits until it goes on. What fails because the
+// demo was given up is no error.
+func (l *load) note(who string, number int, err error, pause time.Duration) time.Duration {
+	if err == nil || l.ops.Err() != nil {
+		return pause
 	}
-	var server uint32
-	err := c.conn.QueryRowContext(ctx, readSQL, id).Scan(&server)
-	if errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("row %d was acknowledged and is not on the primary", id)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed++
+	if l.last = err.Error(); len(l.errs) < maxErrors {
+		l.errs = append(l.errs, fmt.Sprintf("at %.3f s, %s %d: %v", time.Since(l.began).Seconds(), who, number, err))
 	}
-	if err != nil {
-		return fmt.Errorf("reading row %d: %w", id, err)
-	}
-	c.ledger.read()
-	return nil
+	return max(pause, afterError)
 }
 
-// scan reads what the standby has.
-func (c *client) scan(ctx context.Context) error {
-	var n int
-	if err := c.conn.QueryRowContext(ctx, scanSQL).Scan(&n); err != nil {
-		return fmt.Errorf("reading from the standby: %w", err)
+// goOn waits and says whether the load still runs.
+func (l *load) goOn(pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-l.stopped:
+		return false
+	case <-l.ops.Done():
+		return false
 	}
-	c.ledger.read()
-	return nil
+}
+
+// stop lets the clients finish what they do; what takes longer than finishTimeout is an error of theirs.
+func (l *load) stop() {
+	close(l.stopped)
+	ended := make(chan struct{})
+	go func() { l.wg.Wait(); close(ended) }()
+	timer := time.NewTimer(finishTimeout)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return
+	case <-timer.C:
+	}
+	l.mu.Lock()
+	l.failed++
+	l.errs = append(l.errs, fmt.Sprintf("statements got no answer within %s after the end of the load", finishTimeout))
+	l.mu.Unlock()
+	l.giveUp()
+	<-ended
+}
+
+// failures counts the errors so far.
+func (l *load) failures() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
+// lastError is the error that was seen last.
+func (l *load) lastError() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+// close gives up what still runs and closes the clients' connections.
+func (l *load) close() {
+	l.giveUp()
+	l.wg.Wait()
+	if l.insert != nil {
+		_ = l.insert.Close()
+	}
+	for _, db := range []*sql.DB{l.writes, l.reads, l.standby} {
+		if db != nil {
+			_ = db.Close()
+		}
+	}
 }

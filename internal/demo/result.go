@@ -1,64 +1,80 @@
 package demo
 
-// Result is what `onewriter demo --output json` prints. Field names are a contract with scripts.
+import "github.com/onewriter/onewriter/admin/api"
+
+// Result is what the demo found. Its JSON names are a contract with scripts.
 type Result struct {
-	Flavor   string   `json:"flavor"`
-	Versions []string `json:"versions"` // of the servers
-	// DSN is the data source name of the clients.
-	DSN string `json:"dsn"`
+	Flavor        string `json:"flavor"`
+	ServerVersion string `json:"server_version"`
+	// PromiseHeld is true when nothing was lost, no client saw an error, the servers are equal and the role has moved.
+	PromiseHeld bool `json:"promise_held"`
+	// Acknowledged counts the rows that a client was told to be written.
+	Acknowledged int `json:"acknowledged"`
+	// Lost counts acknowledged rows that are not on both servers.
+	Lost int `json:"lost"`
+	// ClientErrors counts the errors that the clients' driver returned, of writers and readers.
+	ClientErrors int `json:"client_errors"`
+	// Reconnects counts the connections that the clients' pools had to open again.
+	Reconnects int `json:"reconnects"`
+	// Reads counts the queries of the readers.
+	Reads int `json:"reads"`
+	// Switchovers counts those that completed, SwitchoversFailed those that were refused or undone.
+	Switchovers       int `json:"switchovers"`
+	SwitchoversFailed int `json:"switchovers_failed"`
+	// SessionsClosed counts the sessions that switchovers had to end.
+	SessionsClosed int `json:"sessions_closed"`
+	// PausesMS is how long each switchover kept writes waiting, as it says itself.
+	PausesMS []float64 `json:"pauses_ms"`
+	// LongestPauseMS is the longest time between two acknowledged writes of any clients, as they saw it.
+	LongestPauseMS float64 `json:"longest_pause_ms"`
 	// Seconds is how long the load ran.
 	Seconds float64 `json:"seconds"`
-	// Acknowledged counts the rows that clients were told to be written, Lost those of them that a server lacks.
-	Acknowledged int64 `json:"acknowledged"`
-	Lost         int64 `json:"lost"`
-	// Reads counts the queries answered.
-	Reads        int64    `json:"reads"`
-	ClientErrors int64    `json:"client_errors"`
-	Errors       []string `json:"errors,omitempty"` // the first of them, and what else went wrong
-	// Switchovers counts the completed ones, FailedSwitchovers the refused and aborted ones.
-	Switchovers       int `json:"switchovers"`
-	FailedSwitchovers int `json:"failed_switchovers"`
-	// LongestPauseMS is the longest time between two acknowledgements in the whole run, whichever client got them.
-	LongestPauseMS float64 `json:"longest_pause_ms"`
-	// PausesMS is the same around each switchover, ReportedPausesMS what the proxy says about it.
-	PausesMS         []float64 `json:"pauses_ms"`
-	ReportedPausesMS []float64 `json:"reported_pauses_ms"`
-	// SessionsMoved and SessionsClosed are sums over all switchovers.
-	SessionsMoved  int `json:"sessions_moved"`
-	SessionsClosed int `json:"sessions_closed"`
-	// ChecksumsEqual tells whether the servers hold the same rows.
-	ChecksumsEqual bool `json:"checksums_equal"`
-	// Misplaced counts rows written on a server that was not primary at that time, of the Placed rows that this was
-	// checked for; the others were written around a switchover, when either may be right.
-	Misplaced int64 `json:"misplaced"`
-	Placed    int64 `json:"placed"`
-	// Primary is the primary at the end.
-	Primary      string           `json:"primary"`
-	RowsByServer map[string]int64 `json:"rows_by_server"`
-	RowsByEpoch  map[uint64]int64 `json:"rows_by_epoch"`
-	// Held is the verdict.
-	Held bool `json:"promise_held"`
+	// Rows counts the rows on each server, WrittenBy those that each server has written itself.
+	Rows      map[string]int `json:"rows"`
+	WrittenBy map[string]int `json:"written_by"`
+	// WrongWriter counts rows written by a server at a time when it was not the primary.
+	WrongWriter int `json:"wrong_writer"`
+	// ChecksumsEqual compares CHECKSUM TABLE of both servers.
+	ChecksumsEqual bool              `json:"checksums_equal"`
+	Checksums      map[string]string `json:"checksums"`
+	// Primary is the server that is written to at the end.
+	Primary string `json:"primary"`
+	// Errors are the first few errors of clients and switchovers, or why the demo failed.
+	Errors []string `json:"errors"`
+
+	moves []api.Switchover
 }
 
-// Broken says in words what keeps the promise from having held; empty means that it held.
-func (r *Result) Broken() []string {
-	var out []string
-	for _, c := range []struct {
-		broken bool
-		text   string
-	}{
-		{r.Acknowledged == 0, "no write was acknowledged"},
-		{r.Lost > 0, "acknowledged rows are missing"},
-		{r.ClientErrors > 0, "clients saw errors"},
-		{!r.ChecksumsEqual, "the servers do not hold the same rows"},
-		{r.Misplaced > 0, "rows were written on a server that was not primary"},
-		{r.Switchovers == 0, "no switchover was completed"},
-		{r.FailedSwitchovers > 0, "a switchover failed"},
-		{r.SessionsClosed > 0, "sessions were closed"},
-	} {
-		if c.broken {
-			out = append(out, c.text)
-		}
+// maxErrors is how many errors are kept for Result.Errors.
+const maxErrors = 10
+
+// empty is a result in which nothing was found yet.
+func empty(flavor string) Result {
+	return Result{
+		Flavor: flavor, PausesMS: []float64{}, Rows: map[string]int{}, WrittenBy: map[string]int{}, Checksums: map[string]string{}, Errors: []string{},
 	}
-	return out
+}
+
+// held judges the result. A switchover that was refused or undone breaks no promise.
+func (r Result) held() bool {
+	return r.Acknowledged > 0 && r.Lost == 0 && r.ClientErrors == 0 && r.WrongWriter == 0 && r.Switchovers > 0 &&
+		r.ChecksumsEqual && r.rowsEqual()
+}
+
+func (r Result) rowsEqual() bool {
+	first := -1
+	for _, n := range r.Rows {
+		if first >= 0 && n != first {
+			return false
+		}
+		first = n
+	}
+	return first >= 0
+}
+
+// addError keeps the first errors.
+func (r *Result) addError(text string) {
+	if len(r.Errors) < maxErrors {
+		r.Errors = append(r.Errors, text)
+	}
 }
