@@ -13,28 +13,31 @@ func classify(sql []byte, opt Options, depth int) Statement {
 	c := classifier{depth: depth}
 	c.lex.init(sql, opt)
 	c.run()
-	if !c.lex.sawExec && !c.modeDoubt {
+	if !c.lex.sawExec && !c.lex.sawDollar && !c.modeDoubt {
 		return c.result
 	}
 	return c.otherReadings(sql, opt)
 }
 
-// otherReadings reads the text again in the ways another server version or an
-// sql_mode set halfway would, and returns the union.
+// otherReadings reads the text again in the ways another server or version, or an
+// sql_mode set halfway, would, and returns the union.
 func (c *classifier) otherReadings(sql []byte, opt Options) Statement {
 	s := c.result
-	read := func(skipExec, flip bool) {
+	read := func(skipExec, noDollar, flip bool) {
 		other := classifier{depth: c.depth, flipMode: flip}
 		other.lex.init(sql, opt)
-		other.lex.skipExec = skipExec
+		other.lex.skipExec, other.lex.noDollar = skipExec, noDollar
 		other.run()
 		s.add(other.result, other.lex.broken)
 	}
 	if c.lex.sawExec {
-		read(true, false)
+		read(true, false, false)
+	}
+	if c.lex.sawDollar {
+		read(false, true, false)
 	}
 	if c.modeDoubt {
-		read(false, true)
+		read(false, false, true)
 	}
 	return s
 }

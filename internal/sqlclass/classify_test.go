@@ -211,6 +211,14 @@ var classifyTests = []struct{ sql, want string }{
 	{"SET sql_mode='NO_BACKSLASH_ESCAPES'; SELECT 'a\\' FOR UPDATE -- '", "set x2 set_variable,for_update,multi"},
 	{"FROBNICATE t", "other unclear"},
 	{"SELECT 1.5e-3, .5, 0x1F, x'41', N'a', _utf8'b', \\N", "select ro"},
+
+	// Dollar quotes of MySQL 9, which are names elsewhere: both readings count.
+	{`CREATE LIBRARY l LANGUAGE JAVASCRIPT AS $$ // ' $$; SELECT GET_LOCK("a", 0) /* ' */`, "ddl x2 named_lock,multi"},
+	{`CREATE LIBRARY l LANGUAGE JAVASCRIPT AS $js$ // $$ ' $js$; SELECT GET_LOCK("a", 0) /* ' */`, "ddl x2 named_lock,multi"},
+	{"CREATE FUNCTION f() RETURNS INT LANGUAGE JAVASCRIPT AS $$ return 1 // it's $$", "ddl"},
+	{"SELECT $$; SELECT GET_LOCK('a', 0) AS $$", "select x2 named_lock,multi"},
+	{"SELECT $a$b, $c FROM t", "select ro"},
+	{"SELECT $$ FROM t", "select ro"},
 }
 
 func TestClassify(t *testing.T) {

@@ -15,7 +15,7 @@ func pieces(sql string) ([]string, bool) {
 	for {
 		t := l.next()
 		if t.kind == tokenEnd {
-			return out, !l.broken && !l.sawExec
+			return out, !l.broken && !l.sawExec && !l.sawDollar
 		}
 		// @@name, user@host and operators of several bytes stay in one piece.
 		if t.start == end && len(out) > 0 {

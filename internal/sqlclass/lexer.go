@@ -38,11 +38,13 @@ type lexer struct {
 	pos         int
 	noBackslash bool
 	skipExec    bool
+	noDollar    bool // $ only makes names
 	multibyte   Multibyte
 
 	inExec    bool // inside an executable comment
 	sawExec   bool // there was an executable comment
 	sawEscape bool // there was a backslash within quotes
+	sawDollar bool // there were dollar quotes
 	broken    bool // the text ended within quotes or a comment
 }
 
@@ -123,6 +125,12 @@ func (l *lexer) take(kind tokenKind, n int) token {
 // word reads an identifier or keyword and looks it up.
 func (l *lexer) word() token {
 	start, src := l.pos, l.src
+	if src[start] == '$' && !l.noDollar {
+		if end := l.endOfDollarQuotes(); end > 0 {
+			l.sawDollar = true
+			return l.take(tokenString, end-start)
+		}
+	}
 	i, hash := start, uint32(0)
 	for i < len(src) && byteClass[src[i]]&classWord != 0 {
 		if src[i] >= 0x80 && l.multibyte != ASCIISafe && l.leads(src[i]) {
@@ -269,4 +277,22 @@ func (l *lexer) variable() token {
 	}
 	l.pos = i
 	return token{kind: tokenUserVar, start: start, end: i}
+}
+
+// endOfDollarQuotes finds the end of $$text$$ or $tag$text$tag$, in which MySQL 9 takes the bodies of routines in other
+// languages; 0 when no such quotes begin here. Other servers, and MySQL where it wants no body, read a name.
+func (l *lexer) endOfDollarQuotes() int {
+	i := l.pos + 1
+	for i < len(l.src) && l.src[i] != '$' && byteClass[l.src[i]]&classWord != 0 {
+		i++
+	}
+	if i == len(l.src) || l.src[i] != '$' {
+		return 0
+	}
+	tag := l.src[l.pos : i+1]
+	n := bytes.Index(l.src[i+1:], tag)
+	if n < 0 {
+		return 0
+	}
+	return i + 1 + n + len(tag)
 }

@@ -167,6 +167,7 @@ func testOnServer(t *testing.T, s *mysqltest.Server, flavour flavours) {
 			testReadOnly(ctx, t, openConn(ctx, t, app), flavour)
 		})
 	}
+	mustExec(ctx, t, admin, "SET GLOBAL read_only = 0") // and super_read_only with it
 }
 
 // testReadOnly runs what is called read-only on a server that is.
@@ -255,5 +256,27 @@ func TestOnMariaDB(t *testing.T) {
 }
 
 func TestOnMySQL(t *testing.T) {
-	testOnServer(t, start(t, mysqltest.MySQL), onMySQL)
+	s := start(t, mysqltest.MySQL)
+	testOnServer(t, s, onMySQL)
+	testDollarQuotes(t, s)
+}
+
+// testDollarQuotes holds where a body in dollar quotes ends against the server:
+// what follows takes a lock that the quotes within the body seem to hide.
+func testDollarQuotes(t *testing.T, s *mysqltest.Server) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	conn := openConn(ctx, t, s.DSN("root", mysqltest.RootPassword, "app")+"?multiStatements=true")
+	for _, body := range []string{"$$ // ' $$", "$js$ // ' $$ $JS$ $js$", `$1$ // ' \$1$`, "$$ // ' $x$$"} {
+		text := "CREATE LIBRARY l LANGUAGE JAVASCRIPT AS " + body + `; SELECT GET_LOCK("l", 0) /* ' */`
+		mustExec(ctx, t, conn, text)
+		var held int
+		if err := conn.QueryRowContext(ctx, "SELECT RELEASE_ALL_LOCKS()").Scan(&held); err != nil || held != 1 {
+			t.Errorf("%s: %d locks, %v", text, held, err)
+		}
+		if got := Classify([]byte(text), Options{}); !got.Effects.Has(NamedLock) {
+			t.Errorf("%s: %s", text, got)
+		}
+		mustExec(ctx, t, conn, "DROP LIBRARY l")
+	}
 }
