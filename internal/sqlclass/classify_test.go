@@ -219,6 +219,11 @@ var classifyTests = []struct{ sql, want string }{
 	{"SELECT $$; SELECT GET_LOCK('a', 0) AS $$", "select x2 named_lock,multi"},
 	{"SELECT $a$b, $c FROM t", "select ro"},
 	{"SELECT $$ FROM t", "select ro"},
+	{"EXPLAIN FOR CONNECTION 5", "explain ro server_state"},
+	{"EXPLAIN FORMAT=JSON FOR CONNECTION 5", "explain ro server_state"},
+	{"EXPLAIN connection", "explain ro"},
+	{"SHOW EXPLAIN FORMAT=JSON FOR 5", "show ro server_state"},
+	{"SHOW ANALYZE FOR 5", "show ro server_state"},
 }
 
 func TestClassify(t *testing.T) {

@@ -130,7 +130,7 @@ func (c *classifier) show() {
 			if i == 0 || first == wordCount {
 				c.effects |= DiagnosticsRead
 			}
-		case wordServerShow, wordBinlog, wordOpen:
+		case wordServerShow, wordBinlog, wordOpen, wordExplain, wordAnalyze: // SHOW EXPLAIN FOR a thread
 			c.effects |= ServerState
 		case wordCreate, wordTable, wordStored, wordFrom, wordIn:
 			return
@@ -160,6 +160,10 @@ func (c *classifier) explain(w word) {
 		case wordInsert, wordReplace, wordUpdate, wordDelete, wordSet:
 			c.writes = true
 			return
+		case wordConnection: // EXPLAIN FOR CONNECTION
+			if c.before.word == wordFor {
+				c.effects |= ServerState
+			}
 		default:
 		}
 	}
