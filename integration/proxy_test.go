@@ -171,10 +171,10 @@ type clusterStatus struct {
 	Primary string
 	Reasons []string
 	Servers []struct {
-		Name, Role, Position string
-		Healthy              bool
-		ReadOnly             bool `json:"read_only"`
-		Problems             []string
+		Name, Role, Position, Address string
+		Healthy                       bool
+		ReadOnly                      bool `json:"read_only"`
+		Problems                      []string
 	}
 }
 

@@ -75,14 +75,20 @@ func scramble(plugin, password string, salt []byte) []byte {
 	return gomysql.CalcNativePassword(salt, []byte(password))
 }
 
-// prove goes through the rest of a login or change of user.
+// prove goes through the rest of a login or change of user that has to succeed.
 func (r *raw) prove(password string) {
+	r.t.Helper()
+	if p := r.answer(password); p[0] != 0 {
+		r.t.Fatalf("login: %q", p)
+	}
+}
+
+// answer goes through the rest of a login or change of user and gives the OK or ERR at its end.
+func (r *raw) answer(password string) []byte {
 	r.t.Helper()
 	for {
 		p := r.receive()
 		switch {
-		case p[0] == 0:
-			return
 		case p[0] == 0xfe:
 			end := slices.Index(p, 0)
 			plugin, salt := string(p[1:end]), p[end+1:]
@@ -95,7 +101,7 @@ func (r *raw) prove(password string) {
 			r.write([]byte{2})
 			r.write(r.encrypted(r.receive(), password))
 		default:
-			r.t.Fatalf("login: %q", p)
+			return p
 		}
 	}
 }
