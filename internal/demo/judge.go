@@ -28,18 +28,33 @@ type table struct {
 
 func (t table) has(id int64) bool { return id < int64(len(t.writers)) && t.writers[id] != 0 }
 
-// longestGap is the longest time between two consecutive acknowledgements of any clients.
-func longestGap(acks []ack) time.Duration {
+// longestGap is the longest time between two consecutive acknowledgements of any clients, of those times that count, and
+// when it began.
+func longestGap(acks []ack, counts func(from, to time.Duration) bool) (gap, at time.Duration) {
 	times := make([]time.Duration, len(acks))
 	for i, a := range acks {
 		times[i] = a.told
 	}
 	slices.Sort(times)
-	longest := time.Duration(0)
 	for i := 1; i < len(times); i++ {
-		longest = max(longest, times[i]-times[i-1])
+		if g := times[i] - times[i-1]; g > gap && counts(times[i-1], times[i]) {
+			gap, at = g, times[i-1]
+		}
 	}
-	return longest
+	return gap, at
+}
+
+// always counts every time.
+func always(_, _ time.Duration) bool { return true }
+
+// betweenReigns tells whether some of the time from from to to was between two reigns: while the role moved.
+func betweenReigns(from, to time.Duration, reigns []reign) bool {
+	for i := 1; i < len(reigns); i++ {
+		if from < reigns[i].from && to > reigns[i-1].to {
+			return true
+		}
+	}
+	return false
 }
 
 // lost counts the acknowledged rows that at least one server has not.

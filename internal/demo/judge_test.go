@@ -22,8 +22,29 @@ func TestLongestGapIsOverAllClientsAndNeedsNoOrder(t *testing.T) {
 		for i, told := range c.told {
 			acks = append(acks, ack{id: int64(i + 1), told: told})
 		}
-		if got := longestGap(acks); got != c.want {
-			t.Errorf("%s: the longest gap is %s, want %s", name, got, c.want)
+		if got, at := longestGap(acks, always); got != c.want || (name == "a pause" && at != 11*ms) {
+			t.Errorf("%s: the longest gap is %s from %s, want %s", name, got, at, c.want)
+		}
+	}
+}
+
+func TestLongestGapOfSomeTimesOnly(t *testing.T) {
+	acks := []ack{{told: 10 * ms}, {told: 90 * ms}, {told: 95 * ms}, {told: 125 * ms}, {told: 126 * ms}}
+	reigns := []reign{{from: 0, to: 100 * ms}, {from: 120 * ms, to: 200 * ms}}
+	gap, at := longestGap(acks, func(from, to time.Duration) bool { return betweenReigns(from, to, reigns) })
+	if gap != 30*ms || at != 95*ms {
+		t.Errorf("%s from %s, want the 30 ms around the switchover", gap, at)
+	}
+}
+
+func TestAPauseBelongsToASwitchoverWhenTheyOverlap(t *testing.T) {
+	reigns := []reign{{from: 0, to: 100 * ms}, {from: 120 * ms, to: 200 * ms}}
+	for _, c := range []struct {
+		from, to time.Duration
+		want     bool
+	}{{50 * ms, 90 * ms, false}, {90 * ms, 110 * ms, true}, {105 * ms, 110 * ms, true}, {110 * ms, 150 * ms, true}, {130 * ms, 150 * ms, false}, {190 * ms, 250 * ms, false}} {
+		if got := betweenReigns(c.from, c.to, reigns); got != c.want {
+			t.Errorf("from %s to %s: %v", c.from, c.to, got)
 		}
 	}
 }

@@ -1,7 +1,5 @@
 package demo
 
-import "github.com/onewriter/onewriter/admin/api"
-
 // Result is what the demo found. Its JSON names are a contract with scripts.
 type Result struct {
 	Flavor        string `json:"flavor"`
@@ -27,6 +25,12 @@ type Result struct {
 	PausesMS []float64 `json:"pauses_ms"`
 	// LongestPauseMS is the longest time between two acknowledged writes of any clients, as they saw it.
 	LongestPauseMS float64 `json:"longest_pause_ms"`
+	// LongestPauseAtS is when that began, in seconds after the start of the load, and LongestPauseInSwitchover tells
+	// whether the role moved then. If not, it was the servers or the machine that paused.
+	LongestPauseAtS          float64 `json:"longest_pause_at_s"`
+	LongestPauseInSwitchover bool    `json:"longest_pause_in_switchover"`
+	// LongestSwitchoverPauseMS is the longest pause, as the clients saw it, while the role moved.
+	LongestSwitchoverPauseMS float64 `json:"longest_switchover_pause_ms"`
 	// Seconds is how long the load ran.
 	Seconds float64 `json:"seconds"`
 	// Rows counts the rows on each server, WrittenBy those that each server has written itself.
@@ -41,8 +45,6 @@ type Result struct {
 	Primary string `json:"primary"`
 	// Errors are the first few errors of clients and switchovers, or why the demo failed.
 	Errors []string `json:"errors"`
-
-	moves []api.Switchover
 }
 
 // maxErrors is how many errors are kept for Result.Errors.

@@ -24,6 +24,9 @@ type show struct {
 	result Result
 }
 
+// slowMS is from which pause on, in milliseconds, the steps of a switchover are told in any case.
+const slowMS = 50
+
 // errInterrupted is the end of a demo that was ended before there was anything to say.
 var errInterrupted = errors.New("interrupted, everything was cleaned up")
 
@@ -185,7 +188,7 @@ func (d *show) move(ctx context.Context) error {
 	d.result.SessionsClosed += len(answer.SessionsClosed)
 	d.result.Primary = answer.To
 	d.reigns = append(d.reigns, reign{server: d.server(answer.To).ServerID, from: at})
-	d.story.move(before.to, answer, d.o.For == 0)
+	d.story.move(before.to, answer, d.o.For == 0 || answer.PauseMS > slowMS)
 	return nil
 }
 
@@ -223,7 +226,12 @@ func (d *show) conclude(ctx context.Context) error {
 	for _, e := range d.load.errs {
 		r.addError(e)
 	}
-	r.LongestPauseMS = millis(longestGap(d.load.acks))
+	inMove := func(from, to time.Duration) bool { return betweenReigns(from, to, d.reigns) }
+	gap, at := longestGap(d.load.acks, always)
+	r.LongestPauseMS, r.LongestPauseAtS = millis(gap), at.Round(time.Millisecond).Seconds()
+	r.LongestPauseInSwitchover = inMove(at, at+gap)
+	gap, _ = longestGap(d.load.acks, inMove)
+	r.LongestSwitchoverPauseMS = millis(gap)
 	r.PromiseHeld = r.held()
 	d.story.done(time.Since(began), "load ended; both servers have the same history, every row was compared")
 	d.story.result(d.result)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/onewriter/onewriter/admin/client"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
@@ -67,7 +68,7 @@ func clock() string { return time.Now().Format(time.TimeOnly) }
 func (d *show) invite() {
 	a := d.stage.addrs
 	admin := ""
-	if !d.stage.usual {
+	if "http://"+a.admin != client.DefaultAddress {
 		admin = " --admin " + a.admin
 	}
 	me := d.o.Program

@@ -41,7 +41,7 @@ func (s *story) wipe() {
 }
 
 // stepWidth is where the times of steps stand.
-const stepWidth = 92
+const stepWidth = 95
 
 func (s *story) done(took time.Duration, format string, args ...any) {
 	s.print("  ok  %-*s %6.2f s", stepWidth, fmt.Sprintf(format, args...), took.Seconds())
@@ -98,7 +98,7 @@ func (s *story) result(r Result) {
 	line(r.Lost == 0, "lost", thousands(r.Lost), "acknowledged rows that are not on both servers")
 	line(r.ClientErrors == 0, "client errors", thousands(r.ClientErrors), fmt.Sprintf("of writers and readers, who read %s times; %d had to reconnect", thousands(r.Reads), r.Reconnects))
 	line(r.Switchovers > 0, "switchovers", thousands(r.Switchovers), pausesOf(r))
-	line(true, "longest pause", fmt.Sprintf("%.1f ms", r.LongestPauseMS), "between two acknowledged writes of any clients")
+	line(true, "longest pause", fmt.Sprintf("%.1f ms", r.LongestPauseMS), pauseRemark(r))
 	line(r.rowsEqual(), "rows on a and b", thousands(r.Rows["a"]), same(r.rowsEqual(), "b has "+thousands(r.Rows["b"]))+fmt.Sprintf("; %s written by a, %s by b", thousands(r.WrittenBy["a"]), thousands(r.WrittenBy["b"])))
 	line(r.WrongWriter == 0, "by the wrong server", thousands(r.WrongWriter), "rows written by a server that was not the primary then")
 	line(r.ChecksumsEqual, "table checksum", r.Checksums["a"], same(r.ChecksumsEqual, "b has "+r.Checksums["b"]))
@@ -111,6 +111,13 @@ func (s *story) result(r Result) {
 	} else {
 		s.print("\nThe promise did NOT hold.")
 	}
+}
+
+func pauseRemark(r Result) string {
+	if r.LongestPauseInSwitchover {
+		return fmt.Sprintf("between two acknowledged writes of any clients, in the switchover at %.1f s", r.LongestPauseAtS)
+	}
+	return fmt.Sprintf("between two acknowledged writes, at %.1f s; %.1f ms in a switchover", r.LongestPauseAtS, r.LongestSwitchoverPauseMS)
 }
 
 func pausesOf(r Result) string {
