@@ -26,6 +26,7 @@ type adminCluster struct {
 	servers    []topology.Instance
 	monitor    interface{ Snapshot() *topology.Snapshot }
 	controller *failover.Controller
+	accounts   *accountWatch
 	proxy      *proxy.Cluster
 }
 
@@ -49,6 +50,9 @@ func (c *adminCluster) Status() api.Cluster {
 	for _, i := range c.servers {
 		o, _ := snapshot.Find(i.Name)
 		s := serverStatus(i, o, i.Name == st.Primary)
+		if p := c.accounts.problem(); p != "" && s.ReadOnly {
+			s.Problems = append(s.Problems, p)
+		}
 		s.Sessions = c.proxy.SessionsOn(i.Name)
 		out.Servers = append(out.Servers, s)
 	}

@@ -26,14 +26,15 @@ import (
 
 // cluster is one cluster of the configuration with all its parts.
 type cluster struct {
-	config  conf.Cluster
-	data    *proxy.Cluster
-	control *failover.Controller
-	monitor *health.Monitor
-	users   *auth.UserTable
-	dialer  *backend.Dialer
-	state   *local.File
-	pools   map[string]*sql.DB // for reading account tables, by server name
+	config   conf.Cluster
+	data     *proxy.Cluster
+	control  *failover.Controller
+	monitor  *health.Monitor
+	users    *auth.UserTable
+	accounts *accountWatch
+	dialer   *backend.Dialer
+	state    *local.File
+	pools    map[string]*sql.DB // for reading account tables, by server name
 }
 
 func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, registry *prometheus.Registry, log zerolog.Logger) (*cluster, error) {
@@ -95,6 +96,7 @@ func (cl *cluster) makeData(cc conf.Cluster, servers []topology.Instance, regist
 	log = log.With().Str("part", "proxy").Logger()
 	cl.dialer = backend.New(backend.Config{TLS: serverTLSMode(cc.ServerTLS.Mode), CA: ca, Timeout: cc.Limits.ConnectTimeout, Logger: log})
 	cl.users = auth.NewUserTable(auth.UserTableConfig{DB: cl.accountSource, Logger: log})
+	cl.accounts = &accountWatch{source: cl.accountSource, log: log}
 	explicit := map[string]auth.Secret{}
 	for _, u := range cc.Users {
 		explicit[u.Name] = auth.NewPassword([]byte(u.Password.Reveal()))
@@ -147,6 +149,7 @@ func (cl *cluster) runControl(ctx context.Context) error {
 	g.Go(func() error { return cl.users.Run(gctx) })
 	g.Go(func() error { return cl.dialer.Run(gctx) })
 	g.Go(func() error { cl.feedRouting(gctx); return nil })
+	g.Go(func() error { cl.accounts.Run(gctx); return nil })
 	return g.Wait()
 }
 
