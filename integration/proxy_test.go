@@ -30,6 +30,7 @@ type onewriter struct {
 	dir     string
 	primary string // listener addresses
 	standby string
+	strict  string // standby without fallback
 	admin   string
 	cmd     *exec.Cmd
 	log     *logBuffer
@@ -67,7 +68,7 @@ func freeAddr(t *testing.T) string {
 // configure writes a configuration for the servers at addrs; extra is YAML at the level of the cluster.
 func configure(t *testing.T, extra string, addrs ...string) *onewriter {
 	t.Helper()
-	o := &onewriter{t: t, dir: t.TempDir(), primary: freeAddr(t), standby: freeAddr(t), admin: freeAddr(t)}
+	o := &onewriter{t: t, dir: t.TempDir(), primary: freeAddr(t), standby: freeAddr(t), strict: freeAddr(t), admin: freeAddr(t)}
 	servers := ""
 	for i, a := range addrs {
 		servers += fmt.Sprintf("      - {name: %c, address: %q}\n", 'a'+i, a)
@@ -84,11 +85,12 @@ func configure(t *testing.T, extra string, addrs ...string) *onewriter {
 %s    listeners:
       - {address: %q, route: primary}
       - {address: %q, route: standby, max_replication_lag: 5s, fallback: primary}
+      - {address: %q, route: standby, max_replication_lag: 2s, fallback: error}
     replication: {user: repl, password: repl-secret}
 %sadmin: {address: %q}
 log: {level: debug, format: json}
 state_dir: %q
-`, servers, o.primary, o.standby, extra, o.admin, filepath.Join(o.dir, "state"))
+`, servers, o.primary, o.standby, o.strict, extra, o.admin, filepath.Join(o.dir, "state"))
 	o.config = filepath.Join(o.dir, "onewriter.yaml")
 	if err := os.WriteFile(o.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
