@@ -117,25 +117,38 @@ func (e *endpoint) quiet() bool {
 	return quiet(e.conn)
 }
 
+// gone reports whether the peer has certainly hung up.
+func (e *endpoint) gone() bool {
+	if e.conn == nil {
+		return true
+	}
+	n, err := peek(e.conn)
+	return err == nil && n == 0 || errors.Is(err, unix.ECONNRESET)
+}
+
 func quiet(conn net.Conn) bool {
-	t, secure := conn.(interface{ NetConn() net.Conn })
-	if secure {
+	n, err := peek(conn)
+	// Under TLS, bytes may be a session ticket; only the end of the connection counts then.
+	_, secure := conn.(interface{ NetConn() net.Conn })
+	return errors.Is(err, unix.EAGAIN) || (secure && err == nil && n > 0)
+}
+
+// peek looks for a byte without taking it: 0 and no error is the end of the connection, EAGAIN that nothing came.
+func peek(conn net.Conn) (n int, err error) {
+	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = t.NetConn()
 	}
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
-		return true
+		return 0, unix.EAGAIN
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return false
+		return 0, err
 	}
-	idle := false
-	err = raw.Control(func(fd uintptr) {
+	cerr := raw.Control(func(fd uintptr) {
 		var b [1]byte
-		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		// Under TLS, bytes may be a session ticket; only the end of the connection counts then.
-		idle = errors.Is(err, unix.EAGAIN) || (secure && err == nil && n > 0)
+		n, _, err = unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	})
-	return err == nil && idle
+	return n, errors.Join(err, cerr)
 }

@@ -20,8 +20,9 @@ type Gate struct {
 	mu       sync.Mutex
 	reason   string        // guarded by mu
 	released chan struct{} // guarded by mu; closed by Resume
-	waiting  int           // guarded by mu
 	longest  time.Duration // guarded by mu; of the present or last hold
+	// waiting is guarded by mu: who waits, and since when
+	waiting map[*time.Timer]time.Time
 
 	// left is signalled when a session ended a transaction during a hold
 	left chan struct{}
@@ -50,6 +51,9 @@ func (g *Gate) Resume() time.Duration {
 		close(g.released)
 		g.released = nil
 	}
+	for _, since := range g.waiting {
+		g.longest = max(g.longest, time.Since(since))
+	}
 	return g.longest
 }
 
@@ -60,7 +64,7 @@ func (g *Gate) Holding() bool { return g.holding.Load() }
 func (g *Gate) Waiting() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.waiting
+	return len(g.waiting)
 }
 
 // Wait returns when the gate is open. Errors: ErrHoldTimeout after limit, or the cause of ctx.
@@ -71,12 +75,15 @@ func (g *Gate) Wait(ctx context.Context, limit time.Duration) error {
 		g.mu.Unlock()
 		return nil
 	}
-	g.waiting++
-	g.mu.Unlock()
-
 	began := time.Now()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
+	if g.waiting == nil {
+		g.waiting = map[*time.Timer]time.Time{}
+	}
+	g.waiting[timer] = began
+	g.mu.Unlock()
+
 	var err error
 	select {
 	case <-released:
@@ -86,7 +93,7 @@ func (g *Gate) Wait(ctx context.Context, limit time.Duration) error {
 		err = context.Cause(ctx)
 	}
 	g.mu.Lock()
-	g.waiting--
+	delete(g.waiting, timer)
 	g.longest = max(g.longest, time.Since(began))
 	g.mu.Unlock()
 	return err

@@ -48,7 +48,7 @@ func (s *clientSession) welcome() error {
 	defer greeted.Release()
 	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.HandshakeTimeout)
 	defer cancel()
-	_ = s.clientTC.SetDeadline(time.Now().Add(s.cluster.config.HandshakeTimeout))
+	s.alert.mute(s.clientTC, time.Now().Add(s.cluster.config.HandshakeTimeout))
 
 	s.salt = auth.NewSalt()
 	response, err := auth.Greet(ctx, client, s.greeting(greeted), s.listener.config.TLS)
@@ -61,10 +61,10 @@ func (s *clientSession) welcome() error {
 	if err := s.authenticate(ctx, client, greeted, d, response); err != nil {
 		return s.refuseLogin(client, err)
 	}
-	_ = s.clientTC.SetDeadline(time.Time{})
+	s.alert.unmute(s.clientTC)
 	s.client.open(client.Conn())
-	if err := s.runPrelude(s.core.Attach()); err != nil {
-		return err
+	if err := s.setUp(); err != nil && !errors.As(err, new(*unreachableError)) {
+		return err // one that was merely lost is replaced when the first command comes
 	}
 	s.endUnit()
 	return s.nudged() // the table may have changed during the login
@@ -167,7 +167,22 @@ func (s *clientSession) begin(result auth.Result, conn *backend.Conn, d router.D
 		Flavor: flavorOf(conn.Version), Client: s.login.Capabilities, Server: conn.Capabilities,
 		Schema: s.login.Database, Relayed: !result.Secret.CanMove(),
 	})
+	s.shape = conn.Capabilities & shaping
 	s.attach(conn, d)
+}
+
+// shaping are the capabilities that decide how answers are read, or that the client was promised.
+const shaping = wire.ClientDeprecateEOF | wire.ClientOptionalMetadata | wire.ClientSessionTrack | wire.ClientQueryAttributes |
+	wire.MariaDBCacheMetadata | wire.MariaDBProgress | wire.MariaDBExtendedMetadata | wire.MariaDBStmtBulk
+
+// setUp restores the session's state on a server connection that was just logged in.
+func (s *clientSession) setUp() error {
+	_ = s.server.conn.SetDeadline(time.Now().Add(s.cluster.config.ConnectTimeout))
+	if err := s.runPrelude(s.core.Attach()); err != nil {
+		return err
+	}
+	_ = s.server.conn.SetDeadline(time.Time{})
+	return nil
 }
 
 // attach makes conn the session's server connection.
@@ -198,7 +213,10 @@ func (s *clientSession) refuseLogin(client *wire.PacketConn, err error) error {
 // changeUser serves COM_CHANGE_USER: the client proves who it is now, and the server connection logs in anew.
 func (s *clientSession) changeUser() error {
 	b := s.client.buf.bytes()
-	size := min(wire.HeaderSize+wire.PayloadLen(b), len(b))
+	size := wire.HeaderSize + wire.PayloadLen(b)
+	if size > len(b) {
+		return errors.Join(errMidResponse, session.ErrProtocol) // longer than any login can be
+	}
 	cu, err := wire.ParseChangeUser(b[wire.HeaderSize:size], s.login.Capabilities)
 	s.client.buf.consume(size)
 	if err != nil {
@@ -209,8 +227,11 @@ func (s *clientSession) changeUser() error {
 	client.SetSequence(1)
 	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.HandshakeTimeout)
 	defer cancel()
-	_ = s.clientTC.SetDeadline(time.Now().Add(s.cluster.config.HandshakeTimeout))
-	defer func() { _ = s.clientTC.SetDeadline(time.Time{}) }()
+	s.alert.mute(s.clientTC, time.Now().Add(s.cluster.config.HandshakeTimeout))
+	defer func() {
+		s.alert.unmute(s.clientTC)
+		s.late = true
+	}()
 
 	s.login.User, s.login.Database, s.login.Attrs = cu.User, cu.Database, cu.Attrs
 	if cu.Charset != 0 {
@@ -242,7 +263,7 @@ func (s *clientSession) changeUser() error {
 	if err := client.WritePacket(ok); err != nil {
 		return err
 	}
-	if err := s.runPrelude(s.core.Attach()); err != nil {
+	if err := s.setUp(); err != nil && !errors.As(err, new(*unreachableError)) {
 		return errors.Join(errMidResponse, err) // the client has its answer
 	}
 	return nil

@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -27,14 +29,30 @@ func (s *clientSession) serve(cmd session.Command) error {
 		s.rollback = nil
 		return s.refuse(errRolledBack(cause))
 	}
-	if err := s.enter(cmd); err != nil {
-		return s.refuse(err)
+	wasBusy := s.core.Busy()
+	for {
+		if err := s.enter(cmd); err != nil {
+			return s.refuse(err)
+		}
+		// CloseOpen may have come while the session was between two servers and had no connection to be closed. From
+		// here on it has one, and nothing was sent yet.
+		a := s.abortion.Swap(nil)
+		if a == nil {
+			break
+		}
+		s.dropServer()
+		if wasBusy {
+			return s.refuse(errRolledBack(a.cause))
+		}
 	}
 	if cmd.Code == wire.ComChangeUser {
 		return s.changeUser()
 	}
 	if b := s.core.NeedsPrepare(s.client.buf.bytes()); b != nil {
 		if err := s.runPrelude(b); err != nil {
+			if wasBusy && errors.As(err, new(*unreachableError)) { // the transaction went with the connection
+				err = errTransactionLost("the server", err)
+			}
 			return s.refuse(err)
 		}
 	}
@@ -45,10 +63,14 @@ func (s *clientSession) serve(cmd session.Command) error {
 func (s *clientSession) refuse(err error) error {
 	s.client.buf.consume(s.core.Skip(s.client.buf.bytes()))
 	for s.core.Streaming() {
+		n := s.core.More(s.client.buf.bytes())
+		s.client.buf.consume(n)
+		if n > 0 {
+			continue
+		}
 		if rerr := s.awaitClient(); rerr != nil {
 			return rerr
 		}
-		s.client.buf.consume(s.core.More(s.client.buf.bytes()))
 	}
 	return err
 }
@@ -57,7 +79,7 @@ func (s *clientSession) refuse(err error) error {
 // state restored.
 func (s *clientSession) enter(cmd session.Command) error {
 	if s.core.Busy() {
-		if time.Since(s.lastReply) < peekAfter || s.server.quiet() {
+		if s.serverAlive() {
 			return nil // a transaction stays where it is
 		}
 		name := s.serverName()
@@ -70,7 +92,7 @@ func (s *clientSession) enter(cmd session.Command) error {
 		if err != nil {
 			return err
 		}
-		if s.placed(d) && (time.Since(s.lastReply) < peekAfter || s.server.quiet()) {
+		if s.placed(d) && s.serverAlive() {
 			return nil
 		}
 		if deadline.IsZero() {
@@ -87,6 +109,15 @@ func (s *clientSession) enter(cmd session.Command) error {
 		s.setActivity(idle)
 		s.cluster.waitForChange(s.ctx(), deadline)
 	}
+}
+
+// serverAlive reports whether the server connection can take a command. Bytes that nobody asked for are a good-bye,
+// or would be taken for the next answer.
+func (s *clientSession) serverAlive() bool {
+	if time.Since(s.lastReply) < peekAfter {
+		return len(s.server.buf.bytes()) == 0
+	}
+	return s.server.quiet()
 }
 
 // pass goes through the gate and returns where to. From then on the session counts as active until endUnit.
@@ -106,6 +137,9 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 				s.setActivity(idle)
 				if err := s.cluster.gate.Wait(s.ctx(), limit); err != nil {
 					return d, errHeld("the primary role is being moved and did not arrive in time")
+				}
+				if s.client.gone() {
+					return d, io.EOF // nobody waits for the outcome: do not begin
 				}
 				continue
 			}
@@ -128,6 +162,9 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 		s.cluster.waitForChange(s.ctx(), began.Add(limit))
 		if s.ctx().Err() != nil {
 			return d, errShutdown()
+		}
+		if s.client.gone() {
+			return d, io.EOF
 		}
 	}
 }
@@ -154,7 +191,11 @@ func (s *clientSession) place(d router.Decision) error {
 		return &unreachableError{errUnreachable(d.Target.Name, err)}
 	}
 	s.attach(conn, d)
-	if err := s.runPrelude(s.core.Attach()); err != nil {
+	if got := conn.Capabilities & shaping; got != s.shape {
+		s.dropServer()
+		return errRebuild(d.Target.Name, fmt.Errorf("it knows other protocol features (%#x) than the server before (%#x)", uint64(got), uint64(s.shape)))
+	}
+	if err := s.setUp(); err != nil {
 		return err
 	}
 	s.cluster.metrics.rebuilt.Inc()

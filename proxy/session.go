@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +47,8 @@ type clientSession struct {
 	account  atomic.Pointer[string]
 	pins     atomic.Uint32
 	commands atomic.Uint64
-	clientTC net.Conn // for nudges: the connection as accepted; deadlines may be set from anywhere
+	clientTC net.Conn // the connection as accepted
+	alert    alert
 
 	// owned by the session's goroutine
 	client    endpoint
@@ -59,8 +61,41 @@ type clientSession struct {
 	decided   *router.State // the state that decision is about
 	decision  router.Decision
 	lastReply time.Time
-	doom      error // the next command is answered with it, and the session ends
-	rollback  error // why the open transaction was ended; for the next command
+	serving   bool            // a command is under way
+	late      bool            // a nudge came meanwhile and has still to be looked after
+	shape     wire.Capability // what all servers of this session must have in common
+	doom      error           // the next command is answered with it, and the session ends
+	rollback  error           // why the open transaction was ended; for the next command
+}
+
+// alert is what nudges a session out of waiting for its client, unless it is muted.
+type alert struct {
+	mu    sync.Mutex
+	ready bool // guarded by mu
+}
+
+func (a *alert) send(conn net.Conn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ready {
+		_ = conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// mute keeps nudges from an exchange that has to be done until deadline.
+func (a *alert) mute(conn net.Conn, deadline time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ready = false
+	_ = conn.SetDeadline(deadline)
+}
+
+// unmute ends mute. The caller looks at the routing table afterwards: a nudge in between was not sent.
+func (a *alert) unmute(conn net.Conn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ready = true
+	_ = conn.SetDeadline(time.Time{})
 }
 
 // placement says where a session's server connection is.
@@ -74,8 +109,9 @@ type placement struct {
 // abortion ends the transaction of a session from outside.
 type abortion struct{ cause error }
 
-// nudge makes the session look at the routing table if it waits for its client.
-func (s *clientSession) nudge() { _ = s.clientTC.SetReadDeadline(time.Unix(1, 0)) }
+// nudge makes the session look at the routing table if it waits for its client. One that is logging in will look by
+// itself when it is done; to disturb its exchange would fail it.
+func (s *clientSession) nudge() { s.alert.send(s.clientTC) }
 
 // abort ends the session's transaction: its server connection is closed, and its client told why.
 func (s *clientSession) abort(cause error) {
@@ -99,12 +135,21 @@ func (s *clientSession) loop() error {
 			return nil
 		}
 		s.commands.Add(1)
-		if err := s.serve(cmd); err != nil {
+		s.serving = true
+		err = s.serve(cmd)
+		s.serving = false
+		if err != nil {
 			if quit := s.fail(err); quit != nil {
 				return quit
 			}
 		}
 		s.endUnit()
+		if s.late || s.cluster.stopping.Load() {
+			s.late = false
+			if err := s.nudged(); err != nil {
+				return err
+			}
+		}
 	}
 }
 
@@ -139,6 +184,10 @@ func (s *clientSession) awaitClient() error {
 		// The deadline goes first, then the look at the table: a nudge in between is not lost.
 		if err := s.clientTC.SetReadDeadline(time.Time{}); err != nil {
 			return err
+		}
+		if s.serving { // a long command goes to its end where it began
+			s.late = true
+			continue
 		}
 		if err := s.nudged(); err != nil {
 			return err

@@ -1,0 +1,147 @@
+package proxy
+
+import (
+	"crypto/sha1"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// login answers a greeting as user app.
+func (b *testbed) login(pc *wire.PacketConn, greeting []byte) {
+	b.t.Helper()
+	g, err := wire.ParseGreeting(greeting)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	stage1 := sha1.Sum([]byte("secret"))
+	stage2 := sha1.Sum(stage1[:])
+	mix := sha1.Sum(append(g.Salt[:], stage2[:]...))
+	for i := range mix {
+		mix[i] ^= stage1[i]
+	}
+	r := wire.HandshakeResponse{
+		Capabilities: wire.ClientMySQL | wire.ClientProtocol41 | wire.ClientSecureConnection | wire.ClientPluginAuth | wire.ClientDeprecateEOF,
+		Charset:      45, User: "app", Auth: mix[:], Plugin: "mysql_native_password",
+	}
+	if err := pc.WritePacket(r.AppendTo(nil)); err != nil {
+		b.t.Fatal(err)
+	}
+	if p, err := pc.ReadPacket(); err != nil || p[0] != wire.HeaderOK {
+		b.t.Fatalf("login: %q, %v", p, err)
+	}
+}
+
+// rawLogin is a connection of user app without a client library.
+func (b *testbed) rawLogin() net.Conn {
+	b.t.Helper()
+	conn, err := net.Dial("tcp", b.addr())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(2 * patience))
+	pc := wire.NewPacketConn(conn)
+	greeting, err := pc.ReadPacket()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.login(pc, greeting)
+	return conn
+}
+
+// ended reads until the proxy hangs up and gives what came before.
+func ended(t *testing.T, conn net.Conn) []byte {
+	t.Helper()
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	b, err := io.ReadAll(conn)
+	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
+		t.Fatal("the proxy does not hang up")
+	}
+	return b
+}
+
+func TestClientThatBreaksTheProtocol(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"empty command":            {0, 0, 0, 0},
+		"empty command and more":   {0, 0, 0, 0, wire.ComQuery, 1, 2},
+		"wrong sequence number":    {1, 0, 0, 5, wire.ComPing},
+		"close without id":         {2, 0, 0, 0, wire.ComStmtClose, 1},
+		"change user with garbage": {3, 0, 0, 0, wire.ComChangeUser, 0xFF, 0xFF},
+		"oversized change user":    {0xFF, 0xFF, 0xFE, 0, wire.ComChangeUser, 'x'},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bed := newTestbed(t, nil)
+			conn := bed.rawLogin()
+			if _, err := conn.Write(b); err != nil {
+				t.Fatal(err)
+			}
+			if tcp, ok := conn.(*net.TCPConn); ok && name == "oversized change user" {
+				_ = tcp.CloseWrite()
+			}
+			ended(t, conn)
+			bed.eventually("the session is gone", func() bool { return bed.cluster.Count() == 0 })
+			bed.client().wantAt("a")
+		})
+	}
+}
+
+func TestClientThatNeverLogsIn(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"says nothing": nil,
+		"five bytes":   {100, 0, 0, 1, 0x85},
+		"garbage":      []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+		"huge login":   {0xFF, 0xFF, 0xFF, 1, 0, 0, 0},
+		"wrong number": {4, 0, 0, 9, 1, 2, 3, 4},
+		"pre-4.1":      {5, 0, 0, 1, 0, 0, 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bed := newTestbed(t, func(c *Config) { c.HandshakeTimeout = 100 * time.Millisecond })
+			conn, err := net.Dial("tcp", bed.addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.Write(b); err != nil {
+				t.Fatal(err)
+			}
+			ended(t, conn)
+			bed.eventually("the session is gone", func() bool { return bed.cluster.Count() == 0 })
+		})
+	}
+}
+
+func TestShutdown(t *testing.T) {
+	bed := newTestbed(t, nil)
+	idle, busy := bed.client(), bed.client()
+	idle.must("DO 1")
+	busy.must("BEGIN")
+	raw, err := net.Dial("tcp", bed.addr()) // in its handshake
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	stopped := make(chan struct{})
+	go func() { bed.stop(); close(stopped) }()
+	bed.eventually("the idle session ends", func() bool { return bed.cluster.Count() <= 2 })
+	busy.must("INSERT 1")
+	busy.must("COMMIT")
+	busy.wantClosed()
+	idle.wantClosed()
+	<-stopped
+	if n := bed.cluster.Count(); n != 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+}
+
+func TestShutdownCutsOpenTransactions(t *testing.T) {
+	bed := newTestbed(t, nil)
+	c := bed.client()
+	c.must("BEGIN")
+	bed.stop()
+	c.wantClosed()
+}
