@@ -26,7 +26,7 @@ type Result struct {
 	// LongestPauseMS is the longest time between two acknowledged writes of any clients, as they saw it.
 	LongestPauseMS float64 `json:"longest_pause_ms"`
 	// LongestPauseAtS is when that began, in seconds after the start of the load, and LongestPauseInSwitchover tells
-	// whether the role moved then. If not, it was the servers or the machine that paused.
+	// whether the role moved meanwhile. If not, it was the servers or the machine that paused.
 	LongestPauseAtS          float64 `json:"longest_pause_at_s"`
 	LongestPauseInSwitchover bool    `json:"longest_pause_in_switchover"`
 	// LongestSwitchoverPauseMS is the longest pause, as the clients saw it, while the role moved.

@@ -115,7 +115,7 @@ func (s *story) result(r Result) {
 
 func pauseRemark(r Result) string {
 	if r.LongestPauseInSwitchover {
-		return fmt.Sprintf("between two acknowledged writes of any clients, in the switchover at %.1f s", r.LongestPauseAtS)
+		return fmt.Sprintf("between two acknowledged writes of any clients, over a switchover, from %.1f s on", r.LongestPauseAtS)
 	}
 	return fmt.Sprintf("between two acknowledged writes, at %.1f s; %.1f ms in a switchover", r.LongestPauseAtS, r.LongestSwitchoverPauseMS)
 }
