@@ -127,7 +127,7 @@ func TestShutdown(t *testing.T) {
 	defer raw.Close()
 	stopped := make(chan struct{})
 	go func() { bed.stop(); close(stopped) }()
-	bed.eventually("the idle session ends", func() bool { return bed.cluster.Count() <= 2 })
+	bed.eventually("the idle session ends", func() bool { return bed.cluster.SessionsOn("a") == 1 })
 	busy.must("INSERT 1")
 	busy.must("COMMIT")
 	busy.wantClosed()

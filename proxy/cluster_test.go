@@ -34,10 +34,13 @@ type testbed struct {
 	stop    func() // as at SIGTERM, with a grace of 200 ms
 }
 
+// testKeys are made once: an RSA key takes its time.
+var testKeys = sync.OnceValues(func() (*auth.Keys, error) { return auth.LoadKeys(auth.KeyFiles{}) })
+
 func newTestbed(t *testing.T, change func(*Config)) *testbed {
 	t.Helper()
 	bed := &testbed{t: t, a: wiretest.Start(t, "a"), b: wiretest.Start(t, "b")}
-	keys, err := auth.LoadKeys(auth.KeyFiles{})
+	keys, err := testKeys()
 	if err != nil {
 		t.Fatal(err)
 	}
