@@ -17,6 +17,9 @@ var pairs = map[mysqltest.Flavor]*mysqltest.Pair{}
 func TestMain(m *testing.M) {
 	code := m.Run()
 	for _, p := range pairs {
+		for _, s := range p.Servers {
+			s.DB().SetMaxIdleConns(-1) // the fence has killed root's sessions, which would be an error of Close
+		}
 		if err := p.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, "close a pair:", err)
 			code = max(code, 1)
