@@ -15,7 +15,7 @@ import (
 // connectWorkers is how many clients connect at once.
 const connectWorkers = 4
 
-// dsn is how the go driver reaches a target.
+// config is how the go driver reaches a target.
 func (r *rig) config(t *target) *mysql.Config {
 	c := mysql.NewConfig()
 	c.Net, c.Addr = "tcp", fmt.Sprintf("127.0.0.1:%d", t.port)

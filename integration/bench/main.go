@@ -51,10 +51,10 @@ func parseOptions(args []string) (options, error) {
 		return o, err
 	}
 	if quick {
-		o.rounds, o.time, o.connects, o.bytes, o.sessions, o.idle = 2, time.Second, 100, 20e6, 500, 2*time.Second
+		shorten(f)
 	}
-	if o.rounds < 1 || o.time < time.Second || o.connects < 1 || o.bytes < 1e6 || o.sessions < 1 || o.idle < time.Second {
-		return o, errors.New("a count is below 1, a time below 1s or the size of a result below 1000000")
+	if o.rounds < 1 || o.time < time.Second || o.connects < 1 || o.bytes < 1e6 || o.bytes > 200e6 || o.sessions < 1 || o.idle < time.Second {
+		return o, errors.New("a count is below 1, a time below 1s or the size of a result not between 1000000 and 200000000")
 	}
 	if o.output != "text" && o.output != "json" {
 		return o, fmt.Errorf("--output is %q, not text or json", o.output)
@@ -65,6 +65,15 @@ func parseOptions(args []string) (options, error) {
 	var err error
 	o.flavor, err = mysqltest.ParseFlavor(flavor)
 	return o, err
+}
+
+// shorten gives smaller values to what was not asked for on the command line.
+func shorten(f *flag.FlagSet) {
+	small := map[string]string{"rounds": "2", "time": "1s", "connects": "100", "bytes": "20000000", "sessions": "500", "idle": "2s"}
+	f.Visit(func(given *flag.Flag) { delete(small, given.Name) })
+	for name, value := range small {
+		_ = f.Set(name, value) // they are valid
+	}
 }
 
 func main() {

@@ -44,8 +44,11 @@ func points(ctx context.Context, r *rig, t *table) error {
 			if prepared {
 				kind = "prepared"
 			}
-			loads = append(loads, pointLoad{fmt.Sprintf("point select, %s, %d threads", kind, threads), threads, prepared})
+			loads = append(loads, pointLoad{fmt.Sprintf("point select, %s, %s", kind, plural(threads, "thread")), threads, prepared})
 		}
+	}
+	if err := r.measureBackground(ctx); err != nil {
+		return err
 	}
 	for round := range r.o.rounds {
 		for _, l := range loads {
@@ -78,14 +81,15 @@ func (r *rig) point(ctx context.Context, t *target, l pointLoad) (samples, error
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	result, cost, err := r.follow(ctx, t, stdout)
+	result, used, err := r.follow(ctx, t, stdout)
 	if werr := cmd.Wait(); werr != nil {
 		return nil, fmt.Errorf("sysbench: %w\n%s%s", werr, result, stderr.String())
 	}
 	if err != nil {
 		return nil, err
 	}
-	return pointSamples(result, cost, t)
+	used.mallocs -= t.background * used.took.Seconds()
+	return pointSamples(result, used, t)
 }
 
 // follow reads what sysbench prints, and what the proxy spends from when all threads are logged in to the end.
@@ -106,23 +110,21 @@ func (r *rig) follow(ctx context.Context, t *target, stdout io.Reader) (string, 
 	return text.String(), ended.sub(began), err
 }
 
-// cost is what a proxy has used.
-type cost struct {
-	cpu     time.Duration
-	mallocs float64
-}
-
-func (t *target) cost(ctx context.Context) (c cost, err error) {
-	if t.admin != "" {
-		if c.mallocs, err = t.mallocs(ctx); err != nil {
-			return c, err
-		}
+// measureBackground finds out what onewriter allocates without any load: for its control plane, and for telling it.
+func (r *rig) measureBackground(ctx context.Context) error {
+	t := r.targets[onewriter]
+	before, err := t.cost(ctx)
+	if err != nil {
+		return err
 	}
-	c.cpu, err = t.proc.cpu()
-	return c, err
+	if err := wait(ctx, r.o.time); err != nil {
+		return err
+	}
+	after, err := t.cost(ctx)
+	used := after.sub(before)
+	t.background = used.mallocs / used.took.Seconds()
+	return err
 }
-
-func (c cost) sub(d cost) cost { return cost{c.cpu - d.cpu, c.mallocs - d.mallocs} }
 
 var (
 	sysbenchQueries = regexp.MustCompile(`queries:\s+(\d+)\s+\(([0-9.]+) per sec`)
@@ -150,7 +152,7 @@ func pointSamples(text string, c cost, t *target) (samples, error) {
 		s = append(s, sample{name: "CPU µs/query", value: c.cpu.Seconds() * 1e6 / n, bar: pointBar})
 	}
 	if t.admin != "" {
-		s = append(s, sample{name: "allocations/query", value: c.mallocs / n})
+		s = append(s, sample{name: "allocations/query", value: max(0, c.mallocs/n)})
 	}
 	return s, nil
 }

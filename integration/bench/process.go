@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -17,31 +17,29 @@ import (
 // process is the id of a process whose cost is measured; 0 costs nothing.
 type process int
 
-// tick is the unit of the times in /proc/PID/stat, USER_HZ, which is 100 on every platform that Go runs on.
-const tick = 10 * time.Millisecond
-
-// cpu is the user and system time that the process has used so far (proc(5), fields 14 and 15 of stat), in steps of
-// 10 ms.
+// cpu is the user and system time that the process's threads have used so far: the first field of their schedstat
+// (Documentation/scheduler/sched-stats.rst), in nanoseconds, where stat has steps of 10 ms. A thread that ended is not
+// counted any more; neither proxy ends threads while it serves.
 func (p process) cpu() (time.Duration, error) {
 	if p == 0 {
 		return 0, nil
 	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
-	if err != nil {
-		return 0, err
-	}
-	// The second field is the name, in parentheses, and may have spaces.
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, errors.New("/proc/PID/stat is cut short")
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p))
+	if err != nil || len(threads) == 0 {
+		return 0, errors.Join(err, fmt.Errorf("process %d has no threads in /proc", p))
 	}
 	var total time.Duration
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("/proc/PID/stat: %w", err)
+	for _, name := range threads {
+		b, rerr := os.ReadFile(name)
+		if rerr != nil {
+			return 0, rerr
 		}
-		total += time.Duration(n) * tick
+		used, _, _ := strings.Cut(string(b), " ")
+		n, perr := strconv.ParseInt(used, 10, 64)
+		if perr != nil {
+			return 0, fmt.Errorf("%s: %w", name, perr)
+		}
+		total += time.Duration(n)
 	}
 	return total, nil
 }
@@ -77,4 +75,27 @@ func (t *target) mallocs(ctx context.Context) (float64, error) {
 		}
 	}
 	return 0, errors.New("the metrics lack go_memstats_mallocs_total")
+}
+
+// cost is what a proxy has used since it started, or between two points in time.
+type cost struct {
+	at      time.Time
+	took    time.Duration // between the two
+	cpu     time.Duration
+	mallocs float64 // of onewriter
+}
+
+func (t *target) cost(ctx context.Context) (c cost, err error) {
+	if t.admin != "" {
+		if c.mallocs, err = t.mallocs(ctx); err != nil {
+			return c, err
+		}
+	}
+	c.at = time.Now()
+	c.cpu, err = t.proc.cpu()
+	return c, err
+}
+
+func (c cost) sub(d cost) cost {
+	return cost{at: c.at, took: c.at.Sub(d.at), cpu: c.cpu - d.cpu, mallocs: c.mallocs - d.mallocs}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -222,6 +221,15 @@ func figure(s *spread) string {
 	if s == nil {
 		return "-"
 	}
-	digits := cmp.Compare(100, s.Median) + 1 // 2 below 100, 0 above
-	return fmt.Sprintf("%.*f", digits, s.Median)
+	if s.Median >= 100 {
+		return fmt.Sprintf("%.0f", s.Median)
+	}
+	return fmt.Sprintf("%.2f", s.Median)
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -33,6 +33,8 @@ type target struct {
 	admin string  // where onewriter tells its metrics; empty for the others
 	proc  process // 0: nothing between client and server
 	child *child  // ends with the rig
+
+	background float64 // allocations a second of an idle onewriter
 }
 
 // rig is the servers and proxies of a run.
