@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,8 +145,26 @@ func (c *Cluster) start(l *Listener, conn net.Conn) {
 		defer c.wg.Done()
 		defer l.sessions.Add(-1)
 		defer c.forget(s)
+		defer c.contain(s)
 		s.run()
 	}()
+}
+
+// contain keeps a fault in one session from ending all of them: the session's connections are closed, and the fault is
+// logged with its stack.
+func (c *Cluster) contain(s *clientSession) {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	c.log.Error().Uint64("session", s.id).Interface("fault", fault).Bytes("stack", debug.Stack()).Msg("session failed")
+	c.metrics.faults.Inc()
+	if w := s.where.Swap(nil); w != nil {
+		_ = w.conn.Close()
+	}
+	s.activity.Store(idle)
+	c.gate.Left()
+	_ = s.clientTC.Close()
 }
 
 func (c *Cluster) forget(s *clientSession) {

@@ -10,6 +10,7 @@ type Metrics struct {
 	rebuilt       prometheus.Counter
 	rebuildFailed prometheus.Counter
 	serverLost    prometheus.Counter
+	faults        prometheus.Counter
 }
 
 // NewMetrics registers the counters of the cluster called name with r.
@@ -28,5 +29,6 @@ func NewMetrics(r prometheus.Registerer, name string) *Metrics {
 		rebuilt:       counter("sessions_rebuilt_total", "Sessions rebuilt on another server connection."),
 		rebuildFailed: counter("session_rebuilds_failed_total", "Sessions that a server refused to restore."),
 		serverLost:    counter("server_connections_lost_total", "Server connections lost during a command."),
+		faults:        counter("session_faults_total", "Sessions ended by a fault of the proxy itself; each is a bug."),
 	}
 }

@@ -298,12 +298,11 @@ func (s *Server) Restart(ctx context.Context, config map[string]string) error {
 
 // Close ends the server and removes all that is on disk of it.
 func (s *Server) Close() error {
-	var err error
 	if s.db != nil {
-		err = s.db.Close()
+		_ = s.db.Close() // its connections may have been killed by whatever was tested
 	}
 	if s.proc != nil {
 		s.proc.kill()
 	}
-	return errors.Join(err, os.RemoveAll(s.Dir))
+	return os.RemoveAll(s.Dir)
 }
