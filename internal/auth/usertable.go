@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 
 const (
 	userTablePeriod  = 10 * time.Second
+	userTableFirst   = 100 * time.Millisecond // while no server is known to look at
 	userTableTimeout = 3 * time.Second
 	userTableSpacing = time.Second // between two looks that logins ask for
 )
@@ -60,24 +62,30 @@ func NewUserTable(c UserTableConfig) *UserTable {
 	return t
 }
 
-// Run looks at the servers' tables at once and then every 10 seconds, until ctx is done.
+// Run looks at the servers' tables at once and then every 10 seconds, until ctx is done; while there is no copy yet, it
+// looks more often, so that the first login need not wait.
 func (t *UserTable) Run(ctx context.Context) error {
-	ticker := time.NewTicker(userTablePeriod)
-	defer ticker.Stop()
+	period := time.NewTimer(userTablePeriod)
+	defer period.Stop()
 	failing := false
 	for {
 		err := t.look(ctx, 0)
-		if err != nil && !failing && ctx.Err() == nil {
+		if err != nil && !failing && ctx.Err() == nil && !errors.Is(err, errNoServer) {
 			t.config.Logger.Warn().Err(err).Msg("account table is not readable")
 		}
 		failing = err != nil
 		if h := t.hooks.Load(); h != nil {
 			h.tick()
 		}
+		next := userTablePeriod
+		if errors.Is(err, errNoServer) {
+			next = userTableFirst
+		}
+		period.Reset(next)
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
+		case <-period.C:
 		}
 	}
 }
@@ -140,7 +148,11 @@ func (t *UserTable) look(ctx context.Context, spacing time.Duration) error {
 		}
 	}
 	t.looked = time.Now()
-	return t.load(ctx)
+	err := t.load(ctx)
+	if errors.Is(err, errNoServer) {
+		t.looked = time.Time{} // nobody was asked: the next one need not wait
+	}
+	return err
 }
 
 func (t *UserTable) load(ctx context.Context) error {
