@@ -99,7 +99,7 @@ func (c *Controller) Switchover(ctx context.Context, req Request) (Result, error
 
 // Run decides who the primary is, publishes it, and serves requests until ctx is done. An operation that is in
 // progress then is brought to an end first, within Limits.Stop. It returns a *SetupError when the schema onewriter
-// is missing and may not be created. Run may be called once.
+// is missing and may not be created, or the control account lacks another right at the start. Run may be called once.
 func (c *Controller) Run(ctx context.Context) (err error) {
 	servers, err := openServers(c.cfg)
 	if err != nil {

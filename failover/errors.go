@@ -31,8 +31,8 @@ func (e *AbortedError) Error() string {
 	return "switchover aborted in step " + e.Phase + ": " + strings.Join(e.Reasons, "; ")
 }
 
-// SetupError means that the control account may not create the schema that onewriter needs. SQL is what an
-// administrator has to run on the primary.
+// SetupError means that the control account may not create the schema that onewriter needs, or lacks another right. SQL
+// is what an administrator has to run on the primary.
 type SetupError struct {
 	Server string
 	SQL    []string
@@ -41,7 +41,7 @@ type SetupError struct {
 
 // Error names the server, the cause and the way out.
 func (e *SetupError) Error() string {
-	return "the control account cannot create the schema onewriter on " + e.Server + ": " + e.Err.Error() +
+	return "the control account lacks a right on " + e.Server + ": " + e.Err.Error() +
 		"; run `onewriter setup --print` and execute its SQL on the primary as an administrator"
 }
 

@@ -22,7 +22,8 @@ type executor struct {
 	run    *run          // the switchover in progress or parked, or the last one
 	seen   view          // the last precheck
 	saving time.Duration // how long the last durable save took
-	denied error         // the *SetupError of a schema that may not be created
+	denied error         // the *SetupError of a schema that may not be created, or of another right that is missing
+	let    bool          // an inspection has found no right missing
 
 	followers    sync.WaitGroup
 	stopFollower context.CancelFunc
@@ -169,7 +170,7 @@ func (e *executor) carryOut(ctx context.Context, a actRun, out *done) error {
 	case stepInspect:
 		out.View = e.inspect(ctx, "")
 		ev.describe(out.View)
-		return nil
+		return e.admitted(out.View)
 	case stepPrecheck:
 		out.View = e.inspect(ctx, a.Op.From.Name)
 		e.seen = out.View

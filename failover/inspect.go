@@ -54,8 +54,27 @@ func (e *executor) inspectOne(ctx context.Context, instance topology.Instance, p
 	if err != nil {
 		s.forget()
 		v.Err = strings.TrimRight(err.Error(), ".")
+		if d != nil && lacksRight(err) {
+			v.Denied = &SetupError{Server: instance.Name, SQL: SetupSQL(d.Name(), e.cfg.ControlUser), Err: err}
+		}
 	}
 	return v
+}
+
+// admitted gives the *SetupError when the control account lacks a right at the start. Later the same is one more
+// reason why a server cannot be asked.
+func (e *executor) admitted(v view) error {
+	if e.let {
+		return nil
+	}
+	for _, s := range v {
+		if s.Denied != nil {
+			e.denied = s.Denied
+			return s.Denied
+		}
+	}
+	e.let = true
+	return nil
 }
 
 // look fills v with what every inspection needs.

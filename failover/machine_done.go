@@ -125,7 +125,7 @@ func (s state) failed(in inDone) (state, []action) {
 // failedInstall gives up until the next tick, except where a failure is no obstacle.
 func (s state) failedInstall(in inDone) (state, []action) {
 	switch in.Step {
-	case stepSchema:
+	case stepSchema, stepInspect:
 		if in.Outcome == outcomeDenied {
 			s.mode, s.reasons, s.plan = StateNoPrimary, in.Reasons, nil
 			return s, []action{actStop{Denied: true}}

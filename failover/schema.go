@@ -37,13 +37,18 @@ func EnsureSchema(ctx context.Context, server string, db *sql.DB) (created bool,
 	statements := flavor.SchemaSQL()
 	for _, statement := range statements {
 		if _, err := conn.ExecContext(ctx, statement); err != nil {
-			if isMySQLError(err, errDBAccessDenied, errAccessDenied, errTableAccessDenied, errSpecificAccess) {
+			if lacksRight(err) {
 				return false, &SetupError{Server: server, SQL: statements, Err: err}
 			}
 			return false, fmt.Errorf("create the schema onewriter on %s: %w", server, err)
 		}
 	}
 	return true, nil
+}
+
+// lacksRight reports whether the server refused a statement because of what the account may not do.
+func lacksRight(err error) bool {
+	return isMySQLError(err, errDBAccessDenied, errAccessDenied, errTableAccessDenied, errSpecificAccess)
 }
 
 // schema is the step of the same name. A denied one is kept for Run to return.

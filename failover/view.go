@@ -21,6 +21,7 @@ type epochRow struct {
 type serverView struct {
 	Instance topology.Instance
 	Err      string // why it could not be inspected, in words; "" when it could
+	Denied   error  // the *SetupError behind Err when the control account lacks a right; nil otherwise
 	Facts    topology.Facts
 	Binlog   gtid.Position // file and offset of its own binary log
 	Row      epochRow
