@@ -38,10 +38,11 @@ type Server struct {
 	Dir      string // everything of the server is below; removed by Close
 	ServerID uint32
 
-	in   installation
-	opts Options
-	proc *process
-	db   *sql.DB
+	in    installation
+	opts  Options
+	proc  *process
+	db    *sql.DB
+	locks []*os.File // of Dir and Port
 }
 
 // RootPassword is the password of root, who can log in from this machine only.
@@ -65,12 +66,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "onewriter-"+o.Flavor.String()+"-")
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{Flavor: o.Flavor, Dir: dir, ServerID: o.ServerID, in: in, opts: o}
-	if s.Port, err = freePort(); err == nil {
+	s := &Server{Flavor: o.Flavor, ServerID: o.ServerID, in: in, opts: o}
+	if err = s.reserve(); err == nil {
 		err = copyDir(ctx, template, s.datadir())
 	}
 	if err == nil {
@@ -85,13 +82,19 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// reserve takes a directory and a port for the server.
+func (s *Server) reserve() error {
+	dir, owner, err := makeDir(s.Flavor)
 	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+		return err
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	s.Dir, s.locks = dir, append(s.locks, owner)
+	port, lock, err := reservePort()
+	if err != nil {
+		return err
+	}
+	s.Port, s.locks = port, append(s.locks, lock)
+	return nil
 }
 
 func (s *Server) datadir() string { return filepath.Join(s.Dir, "data") }
@@ -102,14 +105,21 @@ func (s *Server) Addr() string { return "127.0.0.1:" + strconv.Itoa(s.Port) }
 // Socket is the path of the Unix socket.
 func (s *Server) Socket() string { return filepath.Join(s.Dir, "s") }
 
+// Version is what the server program prints as its version.
+func (s *Server) Version() string { return s.in.version }
+
 // PID is the process id of the server.
 func (s *Server) PID() int { return s.proc.pid }
 
 // DSN is a data source name of go-sql-driver/mysql for an account at this server.
 func (s *Server) DSN(user, password, schema string) string {
+	return s.account(user, password, schema).FormatDSN()
+}
+
+func (s *Server) account(user, password, schema string) *mysql.Config {
 	c := mysql.NewConfig()
 	c.User, c.Passwd, c.Net, c.Addr, c.DBName = user, password, "tcp", s.Addr(), schema
-	return c.FormatDSN()
+	return c
 }
 
 // DB is a pool logged in as root. It survives restarts of the server.
@@ -238,8 +248,14 @@ func (s *Server) setRootPassword(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", q, err)
 		}
 	}
-	s.db, err = sql.Open("mysql", s.DSN("root", RootPassword, "")+"?interpolateParams=true")
-	return err
+	root := s.account("root", RootPassword, "")
+	root.InterpolateParams, root.Logger = true, &mysql.NopLogger{} // tests end servers under their connections
+	connector, err := mysql.NewConnector(root)
+	if err != nil {
+		return err
+	}
+	s.db = sql.OpenDB(connector)
+	return nil
 }
 
 // firstConn retries for a moment: a server that listens may still refuse logins.
@@ -304,5 +320,13 @@ func (s *Server) Close() error {
 	if s.proc != nil {
 		s.proc.kill()
 	}
-	return os.RemoveAll(s.Dir)
+	var err error
+	if s.Dir != "" {
+		err = os.RemoveAll(s.Dir)
+	}
+	for _, l := range s.locks {
+		err = errors.Join(err, l.Close())
+	}
+	s.locks = nil
+	return err
 }
