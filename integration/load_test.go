@@ -24,6 +24,7 @@ type load struct {
 	t    *testing.T
 	stop context.CancelFunc
 	wg   sync.WaitGroup
+	pace time.Duration
 
 	mu     sync.Mutex
 	acks   []ack
@@ -35,9 +36,18 @@ type load struct {
 // three rows, the others single statements; every other one uses prepared statements.
 func startLoad(t *testing.T, addr string, writers int) *load {
 	t.Helper()
-	l := &load{t: t}
+	return startPaced(t, addr, writers, 0)
+}
+
+// startPaced is startLoad with a rest after each write. Rows of an earlier load stay.
+func startPaced(t *testing.T, addr string, writers int, pace time.Duration) *load {
+	t.Helper()
+	l := &load{t: t, pace: pace}
 	db := open(t, addr, "")
 	if _, err := db.Exec("CREATE TABLE IF NOT EXISTS writes (id BIGINT PRIMARY KEY, client INT NOT NULL, server INT UNSIGNED NOT NULL)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.QueryRow("SELECT COALESCE(MAX(id), 0) + 1000 FROM writes").Scan(&l.nextID); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -84,6 +94,7 @@ func (l *load) write(ctx context.Context, db *sql.DB, client int, transactions b
 			}
 		}
 		l.mu.Unlock()
+		time.Sleep(l.pace)
 	}
 }
 

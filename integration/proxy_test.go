@@ -128,6 +128,23 @@ func tail(s string, n int) string {
 	return s
 }
 
+// restartWith ends the program and starts it with more configuration at the top level.
+func (o *onewriter) restartWith(t *testing.T, extra string) {
+	t.Helper()
+	_ = o.cmd.Process.Kill()
+	<-o.exited
+	f, err := os.OpenFile(o.config, os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString(extra)
+		_ = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.start()
+	o.ready()
+}
+
 // ready waits until /readyz is 200.
 func (o *onewriter) ready() {
 	o.t.Helper()
@@ -205,6 +222,7 @@ type moved struct {
 		Reason string
 	} `json:"sessions_closed"`
 	Reasons []string
+	Phase   string
 	Status  int `json:"-"`
 }
 
