@@ -34,7 +34,7 @@ test-race: ## the concurrent packages under the race detector
 	ONEWRITER_REQUIRE_SERVERS=1 CGO_ENABLED=1 go test -race -p 2 -timeout 10m $(RACE)
 
 test-integration: ## the built program with real servers and clients
-	ONEWRITER_REQUIRE_SERVERS=1 go test -count=1 -timeout 15m ./integration
+	ONEWRITER_REQUIRE_SERVERS=1 go test -count=1 -timeout 15m ./integration/...
 
 bench: build ## ratios against direct connections and HAProxy
 	scripts/install-test-deps --bench
