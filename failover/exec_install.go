@@ -89,6 +89,13 @@ func (e *executor) reopen(ctx context.Context, a actRun, ev evidence) error {
 		if err != nil {
 			return err
 		}
+		if s.Dialect.Name() == "mysql" {
+			// A MySQL that starts with read_only=1, as it should, has super_read_only off: close it for privileged
+			// accounts too.
+			if err := e.close(ctx, actRun{Op: operation{Others: []string{i.Name}}}, ev); err != nil {
+				return err
+			}
+		}
 		others = append(others, s)
 	}
 	proof, err := fence.ProveClosed(ctx, others...)

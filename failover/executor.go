@@ -130,7 +130,9 @@ func (e *executor) deadline(s stepName) time.Duration {
 		return l.Drain + l.Statement
 	case stepFence, stepClose:
 		return time.Duration(len(e.cfg.Servers)) * (l.Fence + 2*l.Settle + l.Statement)
-	case stepReopen, stepSettle, stepPromote:
+	case stepReopen:
+		return l.Fence + 2*l.Settle + l.Statement
+	case stepSettle, stepPromote:
 		return 2*l.Settle + l.Statement
 	case stepWait:
 		return l.Catchup

@@ -529,7 +529,7 @@ func TestNudgeWithinLongCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	bed.eventually("the command is under way", func() bool { return bed.cluster.Sessions()[0].InTransaction })
-	bed.move()
+	bed.cluster.nudgeAll()
 	time.Sleep(20 * time.Millisecond)
 	if _, err := raw.Write(command[half:]); err != nil {
 		t.Fatal(err)
@@ -538,5 +538,20 @@ func TestNudgeWithinLongCommand(t *testing.T) {
 	if _, err := io.ReadFull(raw, reply); err != nil || reply[4] != wire.HeaderOK {
 		t.Fatalf("%x, %v", reply, err)
 	}
+	bed.move()
 	bed.eventually("the session leaves a afterwards", func() bool { return bed.cluster.SessionsOn("a") == 0 })
+}
+
+// A role that somebody else has moved leaves no time to drain: what is open on the old primary is ended.
+func TestPublishWithoutDrainEndsOpenTransactions(t *testing.T) {
+	bed := newTestbed(t, nil)
+	c := bed.client()
+	c.must("BEGIN")
+	bed.move()
+	bed.eventually("the transaction's connection is closed", func() bool { return bed.cluster.SessionsOn("a") == 0 })
+	wantCode(t, c.exec("INSERT 1"), erLockDeadlock, "40001")
+	c.wantAt("b")
+	if bed.a.Heard("INSERT 1")+bed.b.Heard("INSERT 1") != 0 {
+		t.Error("a statement of the lost transaction was sent")
+	}
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/onewriter/onewriter/router"
@@ -28,7 +29,7 @@ func (c *Cluster) Drain(ctx context.Context) (open int) {
 	for {
 		open = 0
 		c.each(func(s *clientSession) {
-			if s.activity.Load() == writing {
+			if c.open(s) {
 				open++
 			}
 		})
@@ -43,12 +44,20 @@ func (c *Cluster) Drain(ctx context.Context) (open int) {
 	}
 }
 
+// open reports whether s has something open that a drain has to wait for. Sessions on other servers than the primary do
+// not count, nor does one that was ended already and whose client has not noticed yet.
+func (c *Cluster) open(s *clientSession) bool {
+	w := s.where.Load()
+	return s.activity.Load() == writing && s.abortion.Load() == nil &&
+		(w == nil || w.instance == c.table.Load().Primary.Instance)
+}
+
 // CloseOpen ends the transactions and statements that Drain still found open: their server connections are closed and
 // their clients told cause, with an error that says whether the transaction can be run again.
 func (c *Cluster) CloseOpen(cause error) []topology.ClosedSession {
 	closed := []topology.ClosedSession{}
 	c.each(func(s *clientSession) {
-		if s.activity.Load() != writing {
+		if !c.open(s) {
 			return
 		}
 		s.abort(cause)
@@ -60,10 +69,22 @@ func (c *Cluster) CloseOpen(cause error) []topology.ClosedSession {
 // Publish makes p the primary of all sessions from now on; sessions that are on another server are told. A Hold goes
 // on.
 func (c *Cluster) Publish(p topology.Primary) {
-	if c.table.Publish(p) {
-		c.nudgeAll()
+	if !c.table.Publish(p) {
+		return
 	}
+	c.each(func(s *clientSession) {
+		w := s.where.Load()
+		if p.Instance.Known() && w != nil && w.primary && w.instance != p.Instance && s.activity.Load() == writing {
+			s.abort(errMoved)
+			return
+		}
+		s.nudge()
+	})
 }
+
+// errMoved ends transactions that are open on another server than the primary when one is published without a drain:
+// somebody else has moved the role.
+var errMoved = errors.New("the primary role moved to another server")
 
 // Observe tells what is known of the standbys.
 func (c *Cluster) Observe(standbys []router.Standby) { c.table.Observe(standbys) }

@@ -24,7 +24,16 @@ func (s *clientSession) serve(cmd session.Command) error {
 		s.client.buf.consume(n)
 		return s.write(s.client.conn, reply)
 	}
+	if err := s.owed; err != nil && cmd.Code != wire.ComStmtClose {
+		if wire.HasResponse(cmd.Code) {
+			s.owed = nil
+		}
+		return s.refuse(err)
+	}
 	s.takeAbortion()
+	if s.doom != nil {
+		return s.refuse(s.doom)
+	}
 	if cause := s.rollback; cause != nil {
 		s.rollback = nil
 		return s.refuse(errRolledBack(cause))
@@ -82,8 +91,11 @@ func (s *clientSession) enter(cmd session.Command) error {
 		if s.serverAlive() {
 			return nil // a transaction stays where it is
 		}
-		name := s.serverName()
+		name, inTxn := s.serverName(), s.core.InTransaction()
 		s.dropServer()
+		if pins := s.core.Pins(); !inTxn && pins != 0 {
+			return errPinned(pins.String(), "its server connection was lost")
+		}
 		return errTransactionLost(name, net.ErrClosed)
 	}
 	deadline := time.Time{}
@@ -185,7 +197,7 @@ func (s *clientSession) place(d router.Decision) error {
 	s.login.Database = s.core.Schema()
 	conn, _, err := s.cluster.connect(ctx, d.Target, s.login)
 	if err != nil {
-		if se := (*wire.ServerError)(nil); errors.As(err, &se) {
+		if se := (*wire.ServerError)(nil); errors.As(err, &se) && se.Code != erConCount && se.Code != erShutdown {
 			return err
 		}
 		return &unreachableError{errUnreachable(d.Target.Name, err)}
@@ -244,7 +256,7 @@ func (s *clientSession) serverName() string {
 
 // relay forwards the command and its response.
 func (s *clientSession) relay(cmd session.Command) error {
-	wasBusy := s.core.Busy()
+	inTxn := s.core.InTransaction()
 	out, n := s.core.Begin(s.client.buf.bytes())
 	err := s.write(s.server.conn, out)
 	s.client.buf.consume(n)
@@ -258,13 +270,13 @@ func (s *clientSession) relay(cmd session.Command) error {
 	}
 	switch {
 	case err != nil:
-		return s.serverFailed(cmd, wasBusy, err)
+		return s.serverFailed(cmd, inTxn, err)
 	case !wire.HasResponse(cmd.Code):
 		return nil
 	case cmd.Code == wire.ComBinlogDump || cmd.Code == wire.ComBinlogDumpGTID:
 		return s.stream()
 	}
-	if err := s.response(cmd, wasBusy); err != nil {
+	if err := s.response(cmd, inTxn); err != nil {
 		return err
 	}
 	busy := s.core.Busy()
@@ -287,18 +299,18 @@ func (s *clientSession) streamCommand() error {
 		return s.awaitClient()
 	}
 	if err := s.write(s.server.conn, b[:n]); err != nil {
-		return s.serverFailed(s.core.Current(), s.core.Busy(), err)
+		return s.serverFailed(s.core.Current(), s.core.InTransaction(), err)
 	}
 	s.client.buf.consume(n)
 	return nil
 }
 
 // response forwards the server's answer to its end.
-func (s *clientSession) response(cmd session.Command, wasBusy bool) error {
+func (s *clientSession) response(cmd session.Command, inTxn bool) error {
 	defer s.server.buf.giveBack()
 	for {
 		if err := s.server.fill(); err != nil {
-			return s.serverFailed(cmd, wasBusy, err)
+			return s.serverFailed(cmd, inTxn, err)
 		}
 		for again := true; again; {
 			out, n, next, err := s.core.Server(s.server.buf.bytes())
@@ -309,7 +321,7 @@ func (s *clientSession) response(cmd session.Command, wasBusy bool) error {
 			again = false
 			switch {
 			case err != nil:
-				return s.serverFailed(cmd, wasBusy, err)
+				return s.serverFailed(cmd, inTxn, err)
 			case next == session.Finished:
 				return nil
 			case next == session.ReadInfile:
@@ -333,7 +345,7 @@ func (s *clientSession) infile() error {
 		b := s.client.buf.bytes()
 		n, done := s.core.Infile(b)
 		if err := s.write(s.server.conn, b[:n]); err != nil {
-			return s.serverFailed(s.core.Current(), true, err)
+			return s.serverFailed(s.core.Current(), s.core.InTransaction(), err)
 		}
 		s.client.buf.consume(n)
 		if done {
@@ -349,7 +361,7 @@ func (s *clientSession) infile() error {
 
 // serverFailed says what became of a command whose server connection broke. Inside a transaction that the command
 // would not have committed, the server has rolled back; otherwise the outcome is unknown, and nothing is sent twice.
-func (s *clientSession) serverFailed(cmd session.Command, wasBusy bool, err error) error {
+func (s *clientSession) serverFailed(cmd session.Command, inTxn bool, err error) error {
 	name := s.serverName()
 	a := s.abortion.Swap(nil)
 	if a != nil {
@@ -360,9 +372,9 @@ func (s *clientSession) serverFailed(cmd session.Command, wasBusy bool, err erro
 	s.cluster.metrics.serverLost.Inc()
 	var out *clientError
 	switch {
-	case cmd.ReadOnly && !wasBusy:
+	case cmd.ReadOnly && !inTxn:
 		out = errReadLost(name, err)
-	case !wasBusy || cmd.MayCommit():
+	case !inTxn || cmd.MayCommit():
 		out = errUnknownOutcome(name, err)
 	case a != nil:
 		out = errRolledBack(err)

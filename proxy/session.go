@@ -66,6 +66,7 @@ type clientSession struct {
 	shape     wire.Capability // what all servers of this session must have in common
 	doom      error           // the next command is answered with it, and the session ends
 	rollback  error           // why the open transaction was ended; for the next command
+	owed      error           // the error of a command that has no answer; for the next one that has
 }
 
 // alert is what nudges a session out of waiting for its client, unless it is muted.
@@ -251,8 +252,11 @@ func (s *clientSession) takeAbortion() {
 	if a == nil {
 		return
 	}
-	if s.core.Busy() {
+	switch pins := s.core.Pins(); {
+	case s.core.InTransaction():
 		s.rollback = a.cause
+	case s.core.Busy() && pins != 0:
+		s.doom = errPinned(pins.String(), a.cause.Error())
 	}
 	s.dropServer()
 }
@@ -264,7 +268,12 @@ func (s *clientSession) fail(err error) error {
 	if errors.Is(err, errMidResponse) || !errors.As(err, &ce) && !errors.As(err, &se) {
 		return err // nothing can be said, or nobody is there to hear it
 	}
-	if cmd := s.core.Current(); wire.HasResponse(cmd.Code) {
+	cmd := s.core.Current()
+	if !wire.HasResponse(cmd.Code) && s.owed == nil &&
+		(cmd.Code == wire.ComStmtSendLongData || ce != nil && ce.code == erLockDeadlock) {
+		s.owed = err
+	}
+	if wire.HasResponse(cmd.Code) {
 		if werr := s.writeError(err, cmd.Seq); werr != nil {
 			return werr
 		}

@@ -85,7 +85,7 @@ func (c Command) MayCommit() bool {
 	switch c.Code {
 	case wire.ComQuery, wire.ComStmtExecute, wire.ComStmtBulkExecute:
 	default:
-		return false
+		return c.Code == wire.ComRefresh
 	}
 	if c.Statement.Effects.Has(sqlclass.Multi | sqlclass.Opaque | sqlclass.Unclear) {
 		return true
@@ -138,6 +138,11 @@ func (c *Core) Login(payload []byte) ([]byte, error) {
 // for: a transaction or LOCK TABLES.
 func (c *Core) Busy() bool {
 	return c.ledger.status&(wire.StatusInTrans|wire.StatusInTransReadonly) != 0 || c.ledger.lock || c.ledger.unsure
+}
+
+// InTransaction reports whether a transaction is open, so that losing the server connection rolls back what was done.
+func (c *Core) InTransaction() bool {
+	return c.ledger.status&(wire.StatusInTrans|wire.StatusInTransReadonly) != 0
 }
 
 // Autocommit reports whether the session is in autocommit mode, so that a single read opens no transaction.
@@ -411,6 +416,7 @@ func (c *Core) beginPrepare(pkt []byte) {
 		readOnly: c.cmd.Statement.ReadOnly, verb: c.cmd.Statement.Verb,
 	}
 	c.stmt, c.effects = st, 0
+	c.stmts.last = nil // should it fail, "the one prepared last" is none
 	if c.Streaming() {
 		c.capture = st
 	}

@@ -10,6 +10,9 @@ import (
 // learnOK takes status and session state out of an OK packet.
 func (c *Core) learnOK(o *wire.OK) {
 	c.setStatus(o.Status)
+	if o.LastInsertID != 0 {
+		c.ledger.insertID = o.LastInsertID
+	}
 	if o.Track == nil {
 		return
 	}
@@ -105,7 +108,7 @@ func (c *Core) finish() {
 	c.applyReleases(e)
 	if c.cmd.Code == wire.ComQuery {
 		c.applyText(e)
-	} else if e.Has(sqlclass.SetRole | sqlclass.TextPrepare) {
+	} else if e.Has(sqlclass.SetRole|sqlclass.TextPrepare) || e.Has(sqlclass.SetVariable|sqlclass.SetNames) && !c.saw.variable {
 		c.ledger.pins |= PinUnknown
 	}
 	c.explain(e)
@@ -123,6 +126,7 @@ var effectPins = []struct {
 	{sqlclass.TableLock, PinTableLock},
 	{sqlclass.XABegin | sqlclass.XAPrepare, PinXA},
 	{sqlclass.PinnedVariable, PinClock},
+	{sqlclass.LastInsertIDSet, PinInsertID},
 	{sqlclass.Untracked | sqlclass.Unclear, PinUnknown},
 }
 
@@ -145,8 +149,8 @@ func (c *Core) applyReleases(e sqlclass.Effect) {
 	if e.Has(sqlclass.NamedLockReleaseAll) {
 		c.ledger.pins &^= PinNamedLock
 	}
-	if e.Has(sqlclass.TableUnlock | sqlclass.GlobalReadUnlock) {
-		c.ledger.pins &^= PinTableLock | PinGlobalLock
+	if e.Has(sqlclass.TableUnlock) {
+		c.ledger.pins &^= PinTableLock // the global lock may be one of the instance, which this does not release
 	}
 	if e.Has(sqlclass.XAFinish) {
 		c.ledger.pins &^= PinXA

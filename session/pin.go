@@ -11,12 +11,13 @@ const (
 	PinUserVariable                 // a user variable was assigned
 	PinNamedLock                    // GET_LOCK; until RELEASE_ALL_LOCKS
 	PinHandler                      // HANDLER .. OPEN
-	PinGlobalLock                   // FLUSH TABLES WITH READ LOCK, LOCK INSTANCE, BACKUP STAGE; until UNLOCK TABLES
+	PinGlobalLock                   // FLUSH TABLES WITH READ LOCK, LOCK INSTANCE, BACKUP STAGE
 	PinTableLock                    // LOCK TABLES; until UNLOCK TABLES or a transaction
 	PinXA                           // an XA transaction that is prepared but not yet committed or rolled back
 	PinCursor                       // a server-side cursor is open; until it is read or closed
 	PinLongData                     // COM_STMT_SEND_LONG_DATA awaits its execution
 	PinClock                        // SET timestamp, insert_id or rand_seed: values the server reports wrongly
+	PinInsertID                     // LAST_INSERT_ID was set by an expression
 	PinRoutine                      // a routine changed session state that the server does not name
 	PinUnknown                      // session state changed and nothing explains how
 	PinUninspected                  // a statement was too long to be inspected
@@ -26,13 +27,13 @@ const (
 
 var pinKinds = []string{
 	"temporary_table", "user_variable", "named_lock", "handler", "global_lock", "table_lock", "xa", "cursor", "long_data",
-	"clock", "routine", "unknown", "uninspected", "replication", "authentication",
+	"clock", "insert_id", "routine", "unknown", "uninspected", "replication", "authentication",
 }
 
 var pinReasons = []string{
 	"temporary table", "user variable", "named lock (GET_LOCK)", "open handler", "global or instance lock",
 	"table lock (LOCK TABLES)", "prepared XA transaction", "open cursor", "pending long data",
-	"timestamp, insert_id or rand_seed was set",
+	"timestamp, insert_id or rand_seed was set", "LAST_INSERT_ID was set by an expression",
 	"a routine changed session state", "unexplained change of session state", "statement too long to inspect",
 	"binary log stream", "authentication plugin allows no second login",
 }

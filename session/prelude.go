@@ -63,7 +63,11 @@ func (c *Core) Prelude(buf []byte) (n int, done bool, err error) {
 			if err := c.reprepared(e.statement, buf[n+f.Start:n+f.End]); err != nil {
 				return n, false, err
 			}
-		case wire.MarkOK, wire.MarkEOF, wire.MarkDone:
+		case wire.MarkOK:
+			if e.command == wire.ComPing {
+				c.learnPing(buf[n+f.Start+wire.HeaderSize : n+f.End])
+			}
+		case wire.MarkEOF, wire.MarkDone:
 		}
 		n += m
 		if !f.Last {
@@ -74,6 +78,17 @@ func (c *Core) Prelude(buf []byte) (n int, done bool, err error) {
 		}
 	}
 	return n, true, nil
+}
+
+// learnPing takes the state of the session after a failed command, with what the ERR packet had no room for.
+func (c *Core) learnPing(payload []byte) {
+	o, err := wire.ParseOK(payload)
+	if err != nil {
+		return // Feed has parsed it before
+	}
+	c.saw.state = false
+	c.learnOK(&o)
+	c.explain(c.effects)
 }
 
 func refused(e expectation, pkt []byte) error {

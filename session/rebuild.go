@@ -26,6 +26,9 @@ func (c *Core) Attach() []byte {
 	if sql := c.variablesSQL(); sql != "" {
 		b = c.appendQuery(b, sql, "restore session variables")
 	}
+	if id := c.ledger.insertID; id != 0 {
+		b = c.appendQuery(b, "SET last_insert_id="+strconv.FormatUint(id, 10), "restore LAST_INSERT_ID()")
+	}
 	if c.ledger.role != "" {
 		b = c.appendQuery(b, c.ledger.role, "restore the role")
 	}

@@ -131,9 +131,16 @@ func (c *Core) setStatus(s wire.Status) {
 }
 
 // FollowUp gives bytes that must go to the server after the command that has just finished, before the next one; nil
-// ordinarily: session tracking is set up again when the client reset the connection or changed the trackers. Their
-// response is a prelude.
+// ordinarily: session tracking is set up again when the client reset the connection or changed the trackers, and after
+// an error in a transaction the server is asked whether that goes on. Their response is a prelude.
 func (c *Core) FollowUp() []byte {
+	if c.saw.failed && c.Busy() {
+		// An ERR packet does not tell whether the transaction is still open: some errors end it.
+		c.prelude.begin(c.features)
+		c.prelude.expect(expectation{command: wire.ComPing, what: "ask for the state of the transaction"})
+		c.scratch = append(c.scratch[:0], 1, 0, 0, 0, wire.ComPing)
+		return c.scratch
+	}
 	undone := c.cmd.Code == wire.ComResetConnection || c.effects.Has(sqlclass.TrackerVariable)
 	if !undone || !c.tracking || (c.saw.failed && !c.effects.Has(sqlclass.Multi)) {
 		return nil

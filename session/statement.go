@@ -80,6 +80,10 @@ func (s *statements) keepOff(pkt []byte) {
 		return
 	}
 	id := getID(pkt)
+	if id == lastPrepared { // the server's last one may be one that the proxy prepared again
+		putID(pkt, 0)
+		return
+	}
 	for _, st := range s.byID {
 		if st.serverID == id {
 			putID(pkt, 0) // no statement has this id

@@ -92,7 +92,6 @@ func runParts(ctx context.Context, c *conf.Config, clusters []*cluster, endpoint
 		g.Go(func() error { return endpoint.Run(control) })
 	}
 	g.Go(func() error {
-		defer stopControl()
 		<-running.Done()
 		if endpoint != nil {
 			endpoint.Drain()

@@ -1,0 +1,50 @@
+package session
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// A client that pipelines PREPARE and EXECUTE of "the one prepared last" must not run an older statement when the
+// PREPARE fails.
+func TestLastPreparedIsForgottenWhenPrepareFails(t *testing.T) {
+	r := trackedRig(t)
+	r.prepare("INSERT INTO t VALUES (?)", 7, 0, 1)
+	r.run(packet(0, append([]byte{wire.ComStmtPrepare}, "SELECT nonsense"...)...), refusal(1146))
+	sent, _ := r.run(execute(lastPrepared, longType, 1, 0, 0, 0), refusal(1243))
+	if id := getID(sent); id != 0 {
+		t.Errorf("the server was asked to execute statement %d", id)
+	}
+}
+
+func TestTransactionStateIsAskedForAfterAnError(t *testing.T) {
+	r := trackedRig(t)
+	r.sql("BEGIN", auto|wire.StatusInTrans)
+	r.run(query("UPDATE t SET a=1"), refusal(1213))
+	ping := []byte{1, 0, 0, 0, wire.ComPing}
+	if b := r.core.FollowUp(); !bytes.Equal(b, ping) {
+		t.Fatalf("follow-up %x, want a ping", b)
+	}
+	if _, done, err := r.core.Prelude(okay(auto)); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	if r.core.Busy() || r.core.InTransaction() {
+		t.Error("the transaction that the server ended is taken for open")
+	}
+	r.run(query("SELECT nonsense"), refusal(1064))
+	if b := r.core.FollowUp(); b != nil {
+		t.Errorf("a ping outside a transaction: %x", b)
+	}
+}
+
+func TestLastInsertIDSurvives(t *testing.T) {
+	r := trackedRig(t)
+	r.run(query("INSERT INTO t VALUES ()"), packet(1, 0, 1, 42, byte(auto), byte(auto>>8), 0, 0))
+	r.core.Detach()
+	if texts := r.attach(); !slices.Contains(texts, "SET last_insert_id=42") {
+		t.Errorf("rebuilt with %q", texts)
+	}
+}
