@@ -11,8 +11,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// sessionBar is how many KiB of memory an idle session may hold.
-const sessionBar = 12
+// sessionBar is how many KiB of memory an idle session may hold, where there are so many that the heap's fixed share does
+// not count.
+const (
+	sessionBar     = 12
+	sessionBarFrom = 2000
+)
 
 // settleTime is how long a proxy may tidy up after the logins before it is measured.
 const settleTime = 3 * time.Second
@@ -72,8 +76,12 @@ func (r *rig) idle(ctx context.Context, t *target) (s samples, err error) {
 	}
 	later, err := t.proc.cpu()
 	runtime.KeepAlive(open)
+	memory := sample{name: "KiB/session", value: float64(after-before) / 1024 / float64(r.o.sessions)}
+	if r.o.sessions >= sessionBarFrom {
+		memory.limit = sessionBar
+	}
 	return samples{
-		{name: "KiB/session", value: float64(after-before) / 1024 / float64(r.o.sessions), limit: sessionBar},
+		memory,
 		{name: "% of a core", value: (later - spent).Seconds() / time.Since(began).Seconds() * 100},
 	}, err
 }
