@@ -169,7 +169,7 @@ func (s *clientSession) begin(result auth.Result, conn *backend.Conn, d router.D
 	s.account.Store(&user)
 	s.core = session.New(session.Config{
 		Flavor: flavorOf(conn.Version), Client: s.login.Capabilities, Server: conn.Capabilities,
-		Schema: s.login.Database, Relayed: !result.Secret.CanMove(),
+		Schema: s.login.Database, Collation: s.login.Charset, Relayed: !result.Secret.CanMove(),
 	})
 	s.shape = conn.Capabilities & shaping
 	s.attach(conn, d)

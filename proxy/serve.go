@@ -366,6 +366,7 @@ func (s *clientSession) serverFailed(cmd session.Command, inTxn bool, err error)
 	a := s.abortion.Swap(nil)
 	if a != nil {
 		err = a.cause
+		_ = s.clientTC.SetWriteDeadline(time.Time{})
 	}
 	cut := s.core.Started() || s.core.Streaming()
 	s.dropServer()

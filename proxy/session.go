@@ -114,9 +114,13 @@ type abortion struct{ cause error }
 // itself when it is done; to disturb its exchange would fail it.
 func (s *clientSession) nudge() { s.alert.send(s.clientTC) }
 
+// abortPatience is how long an aborted session may take to hand its client what is on the way.
+const abortPatience = 10 * time.Second
+
 // abort ends the session's transaction: its server connection is closed, and its client told why.
 func (s *clientSession) abort(cause error) {
 	s.abortion.Store(&abortion{cause})
+	_ = s.clientTC.SetWriteDeadline(time.Now().Add(abortPatience)) // a client that does not read must not keep it waiting
 	if w := s.where.Load(); w != nil {
 		_ = w.conn.Close()
 	}
@@ -252,6 +256,7 @@ func (s *clientSession) takeAbortion() {
 	if a == nil {
 		return
 	}
+	_ = s.clientTC.SetWriteDeadline(time.Time{})
 	switch pins := s.core.Pins(); {
 	case s.core.InTransaction():
 		s.rollback = a.cause

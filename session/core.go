@@ -30,6 +30,8 @@ type Config struct {
 	Client wire.Capability // agreed with the client
 	Server wire.Capability // agreed with the server
 	Schema string          // default schema asked for at login
+	// Collation is the id of the collation that the client named at login, its low byte.
+	Collation byte
 	// Relayed says that the account's plugin left no secret: the session cannot log in a second time.
 	Relayed bool
 }
@@ -113,6 +115,7 @@ func New(c Config) *Core {
 	}
 	core.strip = core.tracking && !c.Client.Has(wire.ClientSessionTrack)
 	core.ledger.status = wire.StatusAutocommit
+	core.ledger.multibyte = multibyteOf(c.Collation)
 	if c.Relayed {
 		core.ledger.pins |= PinAuth
 	}
@@ -270,7 +273,9 @@ func (c *Core) text(pkt []byte) ([]byte, bool) {
 }
 
 func (c *Core) lexing() sqlclass.Options {
-	return sqlclass.Options{NoBackslashEscapes: c.ledger.status.Has(wire.StatusNoBackslashEscapes)}
+	return sqlclass.Options{
+		NoBackslashEscapes: c.ledger.status.Has(wire.StatusNoBackslashEscapes), Multibyte: c.ledger.multibyte,
+	}
 }
 
 // Answer gives the response to a command for which Peek set Local: a statement is closed or reset that the server

@@ -3,6 +3,7 @@ package session
 import (
 	"strings"
 
+	"github.com/onewriter/onewriter/internal/sqlclass"
 	"github.com/onewriter/onewriter/internal/wire"
 )
 
@@ -37,6 +38,8 @@ type ledger struct {
 	command  uint32 // counts commands
 	status   wire.Status
 	insertID uint64
+	// multibyte is the shape of character_set_client, whose trailing bytes may look like quotes
+	multibyte sqlclass.Multibyte
 }
 
 func newLedger(schema string) ledger { return ledger{schema: schema, option: -1} }
@@ -71,7 +74,7 @@ func (l *ledger) setVariable(name, value []byte) {
 				v.value, v.raw = string(value), false
 			}
 			v.at = l.command
-			l.afterVariable(v.name)
+			l.afterVariable(v.name, v.value)
 			return
 		}
 	}
@@ -80,7 +83,7 @@ func (l *ledger) setVariable(name, value []byte) {
 	}
 	n := string(name)
 	l.variables = append(l.variables, variable{name: n, value: string(value), at: l.command})
-	l.afterVariable(n)
+	l.afterVariable(n, string(value))
 }
 
 // reported tells whether the server named the variable in its answer to the command under way.
@@ -116,8 +119,23 @@ func (l *ledger) dropTransaction() {
 	l.lock, l.unsure = false, false
 }
 
+// multibyteOf is the shape of a collation's character set: big5, sjis, gbk, cp932 and gb18030 are of one that matters.
+func multibyteOf(collation byte) sqlclass.Multibyte {
+	switch collation {
+	case 1, 84, 28, 87, 248, 249, 250:
+		return sqlclass.DoubleByte
+	case 13, 88, 95, 96:
+		return sqlclass.ShiftJIS
+	default:
+		return sqlclass.ASCIISafe
+	}
+}
+
 // afterVariable: a new connection character set resets the collation to its default.
-func (l *ledger) afterVariable(name string) {
+func (l *ledger) afterVariable(name, value string) {
+	if name == "character_set_client" {
+		l.multibyte = sqlclass.MultibyteOf(value)
+	}
 	if name != "character_set_connection" {
 		return
 	}

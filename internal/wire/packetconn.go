@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// MaxLoginPacket bounds the payload of a packet before a client has logged in, in bytes.
-const MaxLoginPacket = 1 << 20
+// MaxLoginPacket bounds the payload of a packet before a client has logged in, in bytes. It is memory that anybody can
+// ask for; a login with everything at its limit takes about half of it.
+const MaxLoginPacket = 256 << 10
 
 // TooLargeError says that a peer announced a packet above the bound; nothing of its payload was read.
 type TooLargeError struct{ Size, Limit int }
