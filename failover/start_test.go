@@ -106,6 +106,7 @@ func testStartWithUnreachableServer(t *testing.T, c *cluster) {
 	primary := c.waitState(ctl, StateRunning).Primary
 	stop()
 	gone := c.other(primary)
+	c.servers = slices.Clone(c.servers) // the watcher of before may still read them
 	for i := range c.servers {
 		if c.servers[i].Name == gone {
 			c.servers[i].Address = "127.0.0.1:1"
