@@ -53,6 +53,14 @@ func abortedAt(t *testing.T, pair *mysqltest.Pair, o *onewriter, phase string, h
 	before := o.status()
 	began := time.Now()
 	release := hinder(t, pair)
+	if phase == "wait" {
+		o.eventually(5*time.Second, "the standby has something to catch up with", func() error {
+			if a, b := len(rowsOn(t, pair.Servers[0])), len(rowsOn(t, pair.Servers[1])); a == b {
+				return fmt.Errorf("both have %d rows", a)
+			}
+			return nil
+		})
+	}
 	m := o.switchover(`{"to": "b"}`)
 	if m.Status != http.StatusServiceUnavailable || len(m.Reasons) == 0 || m.Phase != phase {
 		t.Errorf("switchover: %+v, want 503 in phase %s", m, phase)
