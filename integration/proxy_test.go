@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -55,14 +56,25 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// given holds the ports that freeAddr has given out.
+var given sync.Map
+
+// freeAddr gives a loopback address once. Its port is neither one that Linux takes for outgoing connections, which
+// could have it when the program is started again, nor one of the test servers'.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(4_900))
+		if _, taken := given.LoadOrStore(addr, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 // configure writes a configuration for the servers at addrs; extra is YAML at the level of the cluster.

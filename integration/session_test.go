@@ -238,8 +238,8 @@ func connectionID(t *testing.T, conn *sql.Conn) (id uint32) {
 	return id
 }
 
-// pinsAreToldAndEnd: a session that cannot move is ended with the reason. Table locks and XA transactions count as open
-// transactions, which are given the drain limit and are then rolled back.
+// pinsAreToldAndEnd: a session that cannot move is ended with the reason. An XA transaction counts as an open one, which
+// is given the drain limit and is then rolled back.
 func pinsAreToldAndEnd(t *testing.T, f mysqltest.Flavor, o *onewriter) {
 	type pin struct {
 		reason string
@@ -255,7 +255,7 @@ func pinsAreToldAndEnd(t *testing.T, f mysqltest.Flavor, o *onewriter) {
 		{reason: "user variable", sql: []string{"SELECT 1 INTO @v"}, code: 1053},
 		{reason: "handler", sql: []string{"HANDLER t OPEN"}, code: 1053},
 		{reason: "timestamp", sql: []string{"SET timestamp = 1000000000"}, code: 1053},
-		{reason: "table lock", sql: []string{"LOCK TABLES locked READ"}, code: 1213},
+		{reason: "table lock", sql: []string{"LOCK TABLES locked READ"}, code: 1053},
 		{reason: "XA", sql: []string{"XA START 'x1'", "REPLACE INTO t VALUES (77)", "XA END 'x1'"}, code: 1213},
 	}
 	for _, p := range pins {
