@@ -2,6 +2,7 @@ package mysqltest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -42,15 +43,23 @@ func (in installation) template(ctx context.Context) (string, error) {
 		return dir, nil
 	}
 	fresh := dir + ".new"
-	if err := os.RemoveAll(fresh); err != nil {
-		return "", err
+	for tries := 1; ; tries++ {
+		if err := os.RemoveAll(fresh); err != nil {
+			return "", err
+		}
+		err := in.initialise(ctx, fresh)
+		if err == nil {
+			return dir, os.Rename(fresh, dir)
+		}
+		if tries == initialiseTries {
+			return "", errors.Join(err, os.RemoveAll(fresh))
+		}
 	}
-	if err := in.initialise(ctx, fresh); err != nil {
-		_ = os.RemoveAll(fresh)
-		return "", err
-	}
-	return dir, os.Rename(fresh, dir)
 }
+
+// initialiseTries is how often a datadir is initialised before that counts as failed: mariadb-install-db was seen to
+// fail on a machine full of other servers, and to succeed right after.
+const initialiseTries = 3
 
 func (in installation) initialise(ctx context.Context, dir string) error {
 	var cmd *exec.Cmd
@@ -67,7 +76,7 @@ func (in installation) initialise(ctx context.Context, dir string) error {
 		cmd = exec.CommandContext(ctx, program, args...)
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initialise a %s datadir: %w: %s", in.flavor, err, tailOf(string(out), 800))
+		return fmt.Errorf("initialise a %s datadir: %w: %s", in.flavor, err, tailOf(string(out), 4000))
 	}
 	return nil
 }

@@ -40,7 +40,11 @@ func lockFile(path string) (*os.File, error) {
 
 // reservePort gives a free loopback port that nobody who uses this package takes until the lock is closed.
 func reservePort() (int, *os.File, error) {
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("onewriter-ports-%d", os.Getuid()))
+	cache, err := CacheDir()
+	if err != nil {
+		return 0, nil, err
+	}
+	dir := filepath.Join(cache, fmt.Sprintf("ports-%d", os.Getuid()))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, nil, fmt.Errorf("reserve a port: %w", err)
 	}
