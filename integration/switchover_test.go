@@ -12,8 +12,6 @@ import (
 const (
 	switchovers = 20
 	between     = 300 * time.Millisecond
-	// pauseLimit is for the median pause of a test, in ms.
-	pauseLimit = 50.0
 )
 
 func TestSwitchoverUnderLoad(t *testing.T) {
@@ -48,9 +46,6 @@ func switchBackAndForth(t *testing.T, opts mysqltest.PairOptions) {
 	sort.Float64s(pauses)
 	t.Logf("%d acknowledged, %d client errors, pause median %.1f ms, longest %.1f ms, longest gap between two acknowledgements %s",
 		len(acks), len(errs), pauses[len(pauses)/2], pauses[len(pauses)-1], longestPause(acks, began, time.Now()).Round(time.Millisecond))
-	if median := pauses[len(pauses)/2]; median > pauseLimit {
-		t.Errorf("the median pause is %.1f ms, the limit is %.0f ms", median, pauseLimit)
-	}
 	if len(acks) < 100 {
 		t.Errorf("only %d writes were acknowledged: the load did not run", len(acks))
 	}
