@@ -99,8 +99,8 @@ func (c *Cluster) Resume() MoveReport {
 	p := c.table.Load().Primary
 	c.each(func(s *clientSession) {
 		w := s.where.Load()
-		if s.listener.policy.Route != router.RoutePrimary || w != nil && w.epoch == p.Epoch {
-			return
+		if s.listener.policy.Route != router.RoutePrimary || w != nil && w.epoch == p.Epoch || s.account.Load() == nil {
+			return // not concerned, there already, or not logged in yet
 		}
 		if reasons := s.pinned(); len(reasons) > 0 {
 			r.Closed = append(r.Closed, topology.ClosedSession{ID: s.id, Reason: "cannot be carried over: " + joined(reasons)})

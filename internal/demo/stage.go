@@ -153,7 +153,24 @@ func (s *stage) ready(ctx context.Context) error {
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s %s", resp.Status, strings.TrimSpace(string(body)))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.ours(ctx)
+}
+
+// ours makes sure that it is our own onewriter that answers: another one may have taken the ports in the meantime.
+func (s *stage) ours(ctx context.Context) error {
+	c, err := s.admin.Cluster(ctx, clusterName)
+	if err != nil {
+		return err
+	}
+	for i, server := range s.pair.Servers {
+		if i >= len(c.Servers) || c.Servers[i].Address != server.Addr() {
+			return errors.New("another onewriter answers at " + s.addrs.admin)
+		}
+	}
+	return nil
 }
 
 // close ends everything in order and removes all files.
