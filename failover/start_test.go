@@ -98,6 +98,29 @@ func testStartWithNoneWritable(t *testing.T, c *cluster) {
 	c.wantOnlyWritable(primary)
 }
 
+// Servers that start with read_only=1 in their configuration, as they should, come back half closed on MySQL: its
+// super_read_only is off. The known primary is opened all the same, and the other one closed for everybody.
+func TestStartAfterRestartOfBothServers(t *testing.T) {
+	onPairs(t, testStartAfterRestartOfBothServers)
+}
+
+func testStartAfterRestartOfBothServers(t *testing.T, c *cluster) {
+	ctl, stop := c.start(nil)
+	before := c.waitState(ctl, StateRunning)
+	stop()
+	for _, s := range c.servers {
+		c.exec(s.Name, "SET GLOBAL read_only=1")
+		if _, super := c.flags(s.Name); super {
+			c.exec(s.Name, "SET GLOBAL super_read_only=0")
+		}
+	}
+	ctl, _ = c.start(nil)
+	if s := c.waitState(ctl, StateRunning); s.Primary != before.Primary {
+		t.Errorf("status %+v after %+v", s, before)
+	}
+	c.wantOnlyWritable(before.Primary)
+}
+
 // A server that cannot be reached: with the state file the reachable primary serves, without it nothing is decided.
 func TestStartWithUnreachableServer(t *testing.T) { onPairs(t, testStartWithUnreachableServer) }
 
