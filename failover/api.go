@@ -3,6 +3,7 @@ package failover
 import (
 	"time"
 
+	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -41,6 +42,14 @@ type Status struct {
 	Reasons   []string         `json:"reasons"` // whole sentences; empty in StateRunning
 	Since     time.Time        `json:"since"`   // when State was entered
 	Operation *OperationStatus `json:"operation,omitempty"`
+	// Verdict is what is the matter with the primary, with the evidence.
+	Verdict detect.Verdict `json:"verdict"`
+	// Mode is who may move the role after a failure; Blocked are the reasons why an automatic failover would not
+	// happen now (limits, doctor findings), empty otherwise.
+	Mode    string   `json:"mode"`
+	Blocked []string `json:"blocked,omitempty"`
+	// Away are the servers that may not serve before they are proved clean.
+	Away []AwayServer `json:"away,omitempty"`
 }
 
 // OperationStatus is the operation in progress.

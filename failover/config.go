@@ -8,6 +8,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/onewriter/onewriter/coord"
+	"github.com/onewriter/onewriter/failover/detect"
+	"github.com/onewriter/onewriter/failover/fence"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -37,6 +39,21 @@ type Config struct {
 	Replication Replication
 	// Limits are the bounds of a switchover; the zero value means DefaultLimits.
 	Limits Limits
+	// Policy is what an unplanned failover may do. The zero value is ModeManual with the defaults.
+	Policy Policy
+	// Detect are how long the signs of a failure must last.
+	Detect detect.Limits
+	// Findings gives the sentences of critical doctor findings that block an automatic failover; nil means none. It must
+	// not block.
+	Findings func() []string
+	// FenceCommand is run to fence a primary that does not answer; the zero value means that there is none.
+	FenceCommand fence.Command
+	// Watchdog is how long after its last renewal a primary closes itself by the watchdog in the database; 0 when there
+	// is none. Renewed gives the last renewal.
+	Watchdog        time.Duration
+	WatchdogRenewed func(server string) time.Time
+	// KeepDir is the directory that undone transactions are kept in as SQL files.
+	KeepDir string
 	// Logger gets one line per state change and operation.
 	Logger zerolog.Logger
 

@@ -22,6 +22,11 @@ type DataPath interface {
 	Drain(ctx context.Context) (open int)
 	// CloseOpen ends the sessions that still have a transaction or statement open. Their clients get cause.
 	CloseOpen(cause error) []topology.ClosedSession
+	// Cutoff ends at once whatever is open or under way on the server called name, reads too: the connections are
+	// closed, answers that arrive later reach nobody, and the clients get cause. Sessions between two commands are
+	// left alone; they are carried over when the next primary is published. Call it after Hold and after nobody was
+	// published, so that nothing new can begin.
+	Cutoff(name string, cause error) []topology.ClosedSession
 	// Publish makes p the primary of all sessions from now on. It does not end a Hold. A zero instance means
 	// that nobody may be written to.
 	Publish(p topology.Primary)

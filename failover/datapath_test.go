@@ -75,6 +75,8 @@ func (g *gateway) CloseOpen(cause error) []topology.ClosedSession {
 	return out
 }
 
+func (g *gateway) Cutoff(_ string, cause error) []topology.ClosedSession { return g.CloseOpen(cause) }
+
 func (g *gateway) Publish(p topology.Primary) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

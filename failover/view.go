@@ -181,7 +181,7 @@ func sightsOf(snap *topology.Snapshot) []sight {
 // answers reports whether a probe of this class has brought facts that are fresh. A stuck write probe does.
 func answers(c topology.Class) bool {
 	switch c {
-	case topology.ClassOK, topology.ClassWriteStuck:
+	case topology.ClassOK, topology.ClassWriteStuck, topology.ClassReadOnly:
 		return true
 	case topology.ClassUnknown, topology.ClassRefused, topology.ClassReset, topology.ClassTimeout, topology.ClassAuth,
 		topology.ClassTooMany, topology.ClassShutdown, topology.ClassError:

@@ -65,6 +65,8 @@ func inWords(c topology.Class) string {
 		return "is shutting down"
 	case topology.ClassWriteStuck:
 		return "answers reads but not writes"
+	case topology.ClassReadOnly:
+		return "is the primary but closed for writes"
 	case topology.ClassError, topology.ClassOK, topology.ClassUnknown:
 		return "answers with an error"
 	default:

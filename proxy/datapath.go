@@ -66,6 +66,21 @@ func (c *Cluster) CloseOpen(cause error) []topology.ClosedSession {
 	return closed
 }
 
+// Cutoff ends what is open or under way on the server called name, reads too. Sessions that are looking for a server
+// at this moment are told as well, because they may be on their way there.
+func (c *Cluster) Cutoff(name string, cause error) []topology.ClosedSession {
+	closed := []topology.ClosedSession{}
+	c.each(func(s *clientSession) {
+		w := s.where.Load()
+		if s.activity.Load() == idle || w != nil && w.instance.Name != name {
+			return
+		}
+		s.abort(cause)
+		closed = append(closed, topology.ClosedSession{ID: s.id, Reason: "transaction or statement open on " + name + " when it was cut off"})
+	})
+	return closed
+}
+
 // Publish makes p the primary of all sessions from now on; sessions that are on another server are told. A Hold goes
 // on.
 func (c *Cluster) Publish(p topology.Primary) {

@@ -21,9 +21,10 @@ const (
 	ClassShutdown                // 1053: clean shutdown in progress
 	ClassWriteStuck              // reads answer, the heartbeat write does not
 	ClassError                   // answered with another error
+	ClassReadOnly                // answers, but is closed for writes although it is the primary
 )
 
-var classNames = [...]string{"unknown", "ok", "refused", "reset", "timeout", "auth", "toomany", "shutdown", "write_stuck", "error"}
+var classNames = [...]string{"unknown", "ok", "refused", "reset", "timeout", "auth", "toomany", "shutdown", "write_stuck", "error", "readonly"}
 
 // String gives the lower-case name used in the API and as metric label.
 func (c Class) String() string {
@@ -135,6 +136,14 @@ type Observation struct {
 	// MeasuredLag is how long the standby takes to apply what we write on the primary: the age of our oldest heartbeat
 	// row that has not arrived, on our own clock. Negative when unknown, and on the primary.
 	MeasuredLag time.Duration
+	// BadSince is when the first probe of the present run of probes began that did not prove the server alive; zero while
+	// it is alive. BadProbes counts them.
+	BadSince  time.Time
+	BadProbes int
+	// Replied is when a client session last got an answer from the server through the data path, zero when unknown;
+	// Lost counts the server connections of clients that broke since BadSince.
+	Replied time.Time
+	Lost    int
 	// Problems are findings a person should read, each a short sentence.
 	Problems []string
 }
@@ -142,7 +151,7 @@ type Observation struct {
 // Alive reports whether the server proved within this probe that it runs, even if it would not serve us.
 func (o Observation) Alive() bool {
 	switch o.Class {
-	case ClassOK, ClassAuth, ClassTooMany, ClassWriteStuck, ClassError, ClassShutdown:
+	case ClassOK, ClassAuth, ClassTooMany, ClassWriteStuck, ClassError, ClassShutdown, ClassReadOnly:
 		return true
 	case ClassUnknown, ClassRefused, ClassReset, ClassTimeout:
 		return false

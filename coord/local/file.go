@@ -80,6 +80,9 @@ type document struct {
 	Phase   string    `json:"phase"`
 	Target  string    `json:"target,omitempty"`
 	SavedAt time.Time `json:"saved_at"`
+
+	Away      []coord.Departure `json:"away,omitempty"`
+	Failovers []time.Time       `json:"failovers,omitempty"`
 }
 
 // Load implements coord.Store. A file that is damaged, too new or of another cluster is an error and never "none":
@@ -123,7 +126,7 @@ func (f *File) decode(raw []byte) (coord.State, error) {
 	return coord.State{
 		Cluster: d.Cluster, Epoch: topology.Epoch(d.Epoch),
 		Primary: topology.Instance{Name: d.Primary, Address: d.Address},
-		Phase:   phase, Target: d.Target, SavedAt: d.SavedAt,
+		Phase:   phase, Target: d.Target, SavedAt: d.SavedAt, Away: d.Away, Failovers: d.Failovers,
 	}, nil
 }
 
@@ -144,6 +147,7 @@ func (f *File) Save(_ context.Context, state coord.State) error {
 	raw, err := json.MarshalIndent(document{
 		Version: formatVersion, Cluster: state.Cluster, Epoch: uint64(state.Epoch), Primary: state.Primary.Name,
 		Address: state.Primary.Address, Phase: state.Phase.String(), Target: state.Target, SavedAt: state.SavedAt,
+		Away: state.Away, Failovers: state.Failovers,
 	}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the state: %w", err)

@@ -41,7 +41,7 @@ func TestFileKeepsStateAcrossOpens(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, found, err := open(t, path).Load(ctx)
-	if err != nil || !found || got != want {
+	if err != nil || !found || !got.Same(want) || !got.SavedAt.Equal(want.SavedAt) {
 		t.Fatalf("got %+v found %v err %v, want %+v", got, found, err, want)
 	}
 }

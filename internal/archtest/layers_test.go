@@ -31,14 +31,22 @@ var allowed = map[string][]string{
 	"scripts":       {},
 
 	// Control and data do not know each other. They share topology, and cmd/onewriter joins their interfaces.
-	"proxy":          {"backend", "router", "session", "topology", "internal/auth", "internal/sqlclass", "internal/wire"},
-	"health":         {"topology", "internal/flavor", "internal/gtid"},
-	"failover":       {"coord", "failover/fence", "topology", "internal/flavor", "internal/gtid"},
-	"failover/fence": {"topology", "internal/flavor"},
-	"coord/local":    {"coord", "topology"},
-	"admin":          {"admin/api"},
-	"admin/client":   {"admin/api"},
-	"admin/api":      {},
+	"proxy":  {"backend", "router", "session", "topology", "internal/auth", "internal/sqlclass", "internal/wire"},
+	"health": {"topology", "internal/flavor", "internal/gtid"},
+	"failover": {
+		"coord", "failover/detect", "failover/fence", "failover/rejoin", "failover/rewind", "topology", "internal/binlog",
+		"internal/flavor", "internal/gtid",
+	},
+	"failover/detect":   {"topology", "internal/gtid"},
+	"failover/fence":    {"topology", "internal/flavor"},
+	"failover/rejoin":   {"coord", "failover/fence", "failover/rewind", "topology", "internal/binlog", "internal/flavor", "internal/gtid"},
+	"failover/rewind":   {"topology", "internal/binlog", "internal/flavor", "internal/gtid"},
+	"failover/watchdog": {"topology", "internal/flavor"},
+	"doctor":            {"topology", "internal/flavor", "internal/gtid"},
+	"coord/local":       {"coord", "topology"},
+	"admin":             {"admin/api"},
+	"admin/client":      {"admin/api"},
+	"admin/api":         {},
 
 	"router":  {"topology"},
 	"backend": {"topology", "internal/auth", "internal/wire"},
@@ -51,11 +59,13 @@ var allowed = map[string][]string{
 	"internal/wire":     {},
 	"internal/sqlclass": {},
 	"internal/gtid":     {},
+	"internal/binlog":   {"internal/gtid"},
 
 	// Test only.
 	"internal/archtest":  {},
 	"internal/mysqltest": {"internal/flavor"},
 	"internal/wiretest":  {"internal/wire"},
+	"internal/faultnet":  {},
 }
 
 // testOnly are packages that program code must not import; the demo starts real servers and is the exception.
@@ -63,6 +73,7 @@ var testOnly = map[string][]string{
 	"internal/archtest":  {},
 	"internal/mysqltest": {"cmd/onewriter", "internal/demo"},
 	"internal/wiretest":  {},
+	"internal/faultnet":  {},
 }
 
 // libraries says which packages may import a library whose use is meant to stay in one place. Test files may use all.
@@ -76,7 +87,7 @@ var libraries = map[string]struct {
 	"github.com/go-mysql-org/go-mysql/server":    {nil, "it cannot offer what servers offer: an oracle for tests only"},
 	"github.com/go-mysql-org/go-mysql/packet":    {nil, "it hides the kind of an I/O error and allocates per packet"},
 	"github.com/prometheus/client_golang":        {[]string{"admin", "proxy", "health", "cmd/onewriter"}, "decisions are not metrics"},
-	"database/sql":                               {[]string{"cmd/onewriter", "failover", "failover/fence", "health", "internal/flavor", "internal/auth", "internal/demo", "internal/mysqltest"}, "the data path forwards bytes"},
+	"database/sql":                               {[]string{"cmd/onewriter", "failover", "failover/fence", "failover/rejoin", "failover/rewind", "failover/watchdog", "doctor", "health", "internal/flavor", "internal/auth", "internal/demo", "internal/mysqltest"}, "the data path forwards bytes"},
 	"github.com/onewriter/onewriter/integration": {nil, "suites are not imported"},
 }
 

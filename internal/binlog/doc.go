@@ -1,0 +1,2 @@
+// Package binlog reads transactions out of a server's binary log over the network, as a replica would.
+package binlog
