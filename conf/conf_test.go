@@ -269,7 +269,9 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 			case reflect.Struct:
 				visit(f.typ)
 			case reflect.Slice:
-				visit(f.typ.Elem())
+				if f.typ.Elem().Kind() == reflect.Struct {
+					visit(f.typ.Elem())
+				}
 			}
 		}
 	}

@@ -46,8 +46,14 @@ type Cluster struct {
 	Limits Limits `yaml:"limits"`
 	// Health says how the servers are probed.
 	Health Health `yaml:"health"`
+	// Detection says how long the signs of a failure must last.
+	Detection Detection `yaml:"detection"`
 	// Failover says what may move the primary role, and bounds everything that waits while it moves.
 	Failover Failover `yaml:"failover"`
+	// Fencing says what else, besides setting it read-only, may keep a lost primary from being written to.
+	Fencing Fencing `yaml:"fencing"`
+	// Doctor says when the servers are examined for what would go wrong in a failover.
+	Doctor Doctor `yaml:"doctor"`
 	// Coordination says how several onewriter processes agree on who decides.
 	Coordination Coordination `yaml:"coordination"`
 }
@@ -60,6 +66,11 @@ type Server struct {
 	Name string `yaml:"name" required:"true"`
 	// Address is the server's host:port as seen from this process.
 	Address string `yaml:"address" required:"true"`
+	// Priority prefers this server, as new primary, to equally good ones with a lower number. What a server has received
+	// and applied counts more.
+	Priority int `yaml:"priority" default:"0" min:"-1000" max:"1000"`
+	// NeverPrimary keeps this server from ever being chosen as primary, for example because it is small or far away.
+	NeverPrimary bool `yaml:"never_primary" default:"false"`
 }
 
 // Control is the account onewriter uses for itself.

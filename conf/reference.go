@@ -14,7 +14,7 @@ import (
 // sources are the files whose comments are the reference. They travel in the binary, so that `onewriter config
 // reference` always describes the version it is run from.
 //
-//go:embed config.go listener.go failover.go
+//go:embed config.go listener.go failover.go fencing.go
 var sources embed.FS
 
 // Reference writes the page docs/configuration.md from the structs and their comments.
@@ -58,7 +58,9 @@ func section(b *strings.Builder, docs map[string]string, t reflect.Type, path, t
 		case reflect.Struct:
 			section(b, docs, f.typ, child, "`"+child+"`")
 		case reflect.Slice:
-			section(b, docs, f.typ.Elem(), child+"[]", "`"+child+"[]`")
+			if f.typ.Elem().Kind() == reflect.Struct {
+				section(b, docs, f.typ.Elem(), child+"[]", "`"+child+"[]`")
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -69,13 +70,16 @@ func (v *validator) cluster(path string, c *Cluster) {
 		v.warn(path+".limits.hold_timeout", "make it longer", "is shorter than a switchover may pause (drain_timeout + fence_timeout + catchup_timeout = %s)",
 			f.DrainTimeout+f.FenceTimeout+f.CatchupTimeout)
 	}
-	if c.Failover.Mode == FailoverAutomatic {
-		v.warn(path+".failover.mode", "write manual to say what happens", "automatic acts like manual in this version: only planned switchovers move the primary")
-	}
+	v.failover(path, c)
+	v.fencing(path+".fencing", &c.Fencing)
+	v.ignored(path+".doctor.ignore", c.Doctor.Ignore)
 }
 
 func (v *validator) servers(path string, c *Cluster) {
 	names, addresses := map[string]string{}, map[string]string{}
+	if len(c.Servers) > 0 && !slices.ContainsFunc(c.Servers, func(s Server) bool { return !s.NeverPrimary }) {
+		v.fail(path+".servers", "remove never_primary from one", "all have never_primary, so nobody is left to be the primary")
+	}
 	for i, s := range c.Servers {
 		p := fmt.Sprintf("%s.servers[%d]", path, i)
 		v.name(p+".name", s.Name, names, "server")

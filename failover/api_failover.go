@@ -42,7 +42,8 @@ type Policy struct {
 	MaxPerHour int
 	// Rejoin brings a server that came back and is proved clean back by itself. RejoinRewind also undoes transactions
 	// that nobody else has when all of them are in Onewriter's own schema (heartbeats).
-	Rejoin bool
+	Rejoin       bool
+	RejoinRewind bool
 	// Never are the servers that must not become primary; Priority prefers servers with a higher number among equally
 	// good ones (default 0).
 	Never    map[string]bool

@@ -17,6 +17,8 @@ import (
 	"github.com/onewriter/onewriter/conf"
 	"github.com/onewriter/onewriter/coord/local"
 	"github.com/onewriter/onewriter/failover"
+	"github.com/onewriter/onewriter/failover/detect"
+	"github.com/onewriter/onewriter/failover/fence"
 	"github.com/onewriter/onewriter/health"
 	"github.com/onewriter/onewriter/internal/auth"
 	"github.com/onewriter/onewriter/proxy"
@@ -78,7 +80,9 @@ func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, regi
 		Cluster: cc.Name, Servers: servers, Monitor: cl.monitor, DataPath: dataPath{cl.data}, Lease: cl.state, Store: cl.state,
 		Journal: journal, Connect: connect, ControlUser: cc.Control.User,
 		Replication: failover.Replication{User: cc.Replication.User, Password: cc.Replication.Password.Reveal()},
-		Limits:      limitsOf(cc.Failover), Logger: log.With().Str("part", "failover").Logger(),
+		Limits:      limitsOf(cc.Failover), Policy: policyOf(cc), Detect: detect.Limits{Hang: cc.Detection.HangTimeout, Silence: cc.Detection.ReceiveSilence},
+		FenceCommand: fence.Command{Argv: cc.Fencing.Command, Timeout: cc.Fencing.CommandTimeout},
+		KeepDir:      filepath.Join(c.StateDir, "undone"), Logger: log.With().Str("part", "failover").Logger(),
 	})
 	if err != nil {
 		return nil, err
@@ -216,13 +220,6 @@ func listenersOf(cc conf.Cluster, keys *auth.Keys) ([]proxy.ListenerConfig, erro
 		out = append(out, lc)
 	}
 	return out, nil
-}
-
-func limitsOf(f conf.Failover) failover.Limits {
-	l := failover.DefaultLimits()
-	l.MaxLag, l.Throttle, l.Drain = f.MaxLag, f.ThrottleTimeout, f.DrainTimeout
-	l.Fence, l.Catchup = f.FenceTimeout, f.CatchupTimeout
-	return l
 }
 
 func loadCA(file string) (*x509.CertPool, error) {
