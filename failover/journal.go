@@ -1,11 +1,13 @@
 package failover
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 
 // Event is one line of the journal. It is immutable once appended.
 type Event struct {
-	Seq       uint64            `json:"seq"` // grows by one within one process
+	Seq       uint64            `json:"seq"` // grows by one, across restarts when the journal is on disk
 	At        time.Time         `json:"at"`
 	Cluster   string            `json:"cluster"`
 	Operation string            `json:"operation,omitempty"` // id of the operation it belongs to
@@ -37,26 +39,28 @@ type JournalConfig struct {
 	MaxBytes int64
 	// Keep is how many rotated files are kept. Default 3.
 	Keep int
-	// Ring is how many events are kept in memory. Default 1000.
+	// Ring is how many events of each cluster are kept in memory. Default 1000.
 	Ring int
 }
 
-// Journal keeps events in a ring in memory and as JSON lines on disk. It is safe for concurrent use. A disk that
-// fails does not stop it: Append reports the error once per event and the ring goes on.
+// Journal keeps events in memory, a ring for each cluster, and as JSON lines on disk. It is safe for concurrent use. A
+// disk that fails does not stop it: Append reports the error once per event and the rings go on.
 type Journal struct {
-	cfg JournalConfig
+	cfg    JournalConfig
+	unread error // what load could not read; immutable after NewJournal
 
-	mu   sync.Mutex // guards the block below
-	ring []Event
-	next uint64
-	subs map[chan Event]struct{}
+	mu    sync.Mutex // guards the block below
+	rings map[string]*ring
+	next  uint64
+	subs  map[chan Event]struct{}
 
 	fileMu sync.Mutex // serialises writes to the file, so that lines stay whole and in order
 	file   *os.File
 	size   int64
 }
 
-// NewJournal opens the journal's file for appending and creates its directory when missing.
+// NewJournal opens the journal's file for appending and creates its directory when missing. What the file and its
+// predecessors hold is known again; lines that cannot be read, as a crash leaves one, are passed over.
 func NewJournal(cfg JournalConfig) (*Journal, error) {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = 16 << 20
@@ -70,13 +74,14 @@ func NewJournal(cfg JournalConfig) (*Journal, error) {
 	if cfg.MaxBytes < 4<<10 || cfg.Keep < 0 || cfg.Ring < 1 {
 		return nil, errors.New("journal: max size below 4 KiB, negative number of files or empty ring")
 	}
-	j := &Journal{cfg: cfg, subs: map[chan Event]struct{}{}}
+	j := &Journal{cfg: cfg, rings: map[string]*ring{}, subs: map[chan Event]struct{}{}}
 	if cfg.Path == "" {
 		return j, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("create the journal's directory: %w", err)
 	}
+	j.load()
 	if err := j.open(); err != nil {
 		return nil, err
 	}
@@ -100,11 +105,7 @@ func (j *Journal) keep(e Event) Event {
 	defer j.mu.Unlock()
 	j.next++
 	e.Seq = j.next
-	if len(j.ring) == j.cfg.Ring {
-		copy(j.ring, j.ring[1:])
-		j.ring = j.ring[:len(j.ring)-1]
-	}
-	j.ring = append(j.ring, e)
+	j.ring(e.Cluster).add(e)
 	for ch := range j.subs {
 		select {
 		case ch <- e:
@@ -114,16 +115,15 @@ func (j *Journal) keep(e Event) Event {
 	return e
 }
 
-// Events returns the kept events with Seq > after, oldest first.
+// Events returns the events in memory with Seq > after, oldest first.
 func (j *Journal) Events(after uint64) []Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	out := make([]Event, 0, len(j.ring))
-	for _, e := range j.ring {
-		if e.Seq > after {
-			out = append(out, e)
-		}
+	var out []Event
+	for _, r := range j.rings {
+		out = r.after(out, after)
 	}
+	slices.SortFunc(out, func(a, b Event) int { return cmp.Compare(a.Seq, b.Seq) })
 	return out
 }
 
@@ -158,7 +158,7 @@ func (j *Journal) Close() error {
 }
 
 func (j *Journal) open() error {
-	file, err := os.OpenFile(j.cfg.Path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	file, err := os.OpenFile(j.cfg.Path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("open the journal: %w", err)
 	}
@@ -167,7 +167,7 @@ func (j *Journal) open() error {
 		return errors.Join(fmt.Errorf("open the journal: %w", err), file.Close())
 	}
 	j.file, j.size = file, info.Size()
-	return nil
+	return j.finishLine()
 }
 
 func (j *Journal) write(e Event) error {
@@ -193,11 +193,7 @@ func (j *Journal) rotate() error {
 	err := j.file.Close()
 	j.file = nil
 	for i := j.cfg.Keep; i > 0; i-- {
-		from := j.cfg.Path
-		if i > 1 {
-			from = fmt.Sprintf("%s.%d", j.cfg.Path, i-1)
-		}
-		if renameErr := os.Rename(from, fmt.Sprintf("%s.%d", j.cfg.Path, i)); renameErr != nil && !os.IsNotExist(renameErr) {
+		if renameErr := os.Rename(j.name(i-1), j.name(i)); renameErr != nil && !os.IsNotExist(renameErr) {
 			err = errors.Join(err, renameErr)
 		}
 	}

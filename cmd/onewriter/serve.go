@@ -56,6 +56,9 @@ func serve(ctx context.Context, c *conf.Config, stderr io.Writer) error {
 		return err
 	}
 	defer func() { _ = journal.Close() }()
+	if err := journal.Unread(); err != nil {
+		log.Warn().Err(err).Msg("part of the journal is lost")
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
