@@ -13,7 +13,15 @@ func (c *Controller) answer(a actReply) {
 		return
 	}
 	delete(c.pending, a.ID)
-	out := reply{result: c.result(r, a)}
+	var out reply
+	switch r.in.(type) {
+	case inFailover:
+		out.failover = c.failoverResult(r, a)
+	case inRejoin:
+		out.rejoin = c.rejoinResult(r, a)
+	default:
+		out.result = c.result(r, a)
+	}
 	switch a.Outcome {
 	case replyCompleted, replyDryRun:
 	case replyRefused:
@@ -21,7 +29,7 @@ func (c *Controller) answer(a actReply) {
 	case replyAborted, replyUnresolved:
 		out.err = &AbortedError{ID: a.ID, Phase: string(a.Phase), Reasons: a.Reasons, Unresolved: a.Outcome == replyUnresolved}
 	}
-	c.record(r, a, out)
+	c.record(r, a)
 	if c.current == r {
 		c.current = nil
 	}
@@ -39,21 +47,58 @@ func (c *Controller) result(r *record, a actReply) Result {
 		return out
 	}
 	if run := c.exec.run; run != nil && a.Outcome != replyRefused {
-		out.PauseMS = float64(run.pause.Microseconds()) / 1000
+		out.PauseMS = milliseconds(run.pause)
 		out.SessionsMoved = run.moved
 		out.SessionsClosed = append(out.SessionsClosed, run.closed...)
 	}
 	return out
 }
 
+// failoverResult is the same for a failover.
+func (c *Controller) failoverResult(r *record, a actReply) FailoverResult {
+	out := FailoverResult{
+		ID: a.ID, From: a.Op.From.Name, To: a.Op.To.Name, Epoch: a.Op.Epoch, Outcome: a.Outcome.String(), Fence: a.Op.Gone.Fence,
+		Loss: lossInWords(a.Op.Gone), Phases: append([]Phase{}, r.phases...), SessionsClosed: []topology.ClosedSession{}, Warnings: a.Notes,
+	}
+	if a.Outcome == replyDryRun {
+		out.Refusals = a.Reasons
+		return out
+	}
+	if run := c.exec.run; run != nil && a.Outcome == replyCompleted {
+		out.PauseMS = milliseconds(run.pause)
+		out.SessionsClosed = append(out.SessionsClosed, run.closed...)
+	}
+	return out
+}
+
+// rejoinResult is the same for the return of a server.
+func (c *Controller) rejoinResult(r *record, a actReply) RejoinResult {
+	out := RejoinResult{
+		ID: a.ID, Server: a.Op.Server, Method: a.Op.Method, Outcome: a.Outcome.String(), Verdict: a.Op.Gone.Verdict,
+		Reasons: a.Op.Gone.Reasons, Phases: append([]Phase{}, r.phases...),
+	}
+	if b := c.exec.back; b.server == a.Op.Server {
+		out.Errant, out.Undone, out.Commands = b.errant, b.undone, b.commands
+	}
+	return out
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
 // record writes the end of an operation to journal and log.
-func (c *Controller) record(r *record, a actReply, out reply) {
+func (c *Controller) record(r *record, a actReply) {
 	kind := "end"
 	if a.Outcome == replyRefused {
 		kind = "refused"
 	}
-	c.append(Event{Kind: kind, Operation: a.ID, Outcome: a.Outcome.String(), Step: string(a.Phase), Epoch: out.result.Epoch, Primary: c.state.primary.Instance.Name,
-		MS: float64(time.Since(r.begun).Microseconds()) / 1000, Reasons: append(append([]string(nil), a.Reasons...), a.Notes...)})
-	c.log.Info().Str("operation", a.ID).Str("outcome", a.Outcome.String()).Str("from", out.result.From).Str("to", out.result.To).
-		Float64("pause_ms", out.result.PauseMS).Strs("reasons", a.Reasons).Strs("warnings", a.Notes).Msg("switchover ended")
+	e := Event{
+		Kind: kind, Operation: a.ID, Outcome: a.Outcome.String(), Step: string(a.Phase), Epoch: a.Op.Epoch, Primary: c.state.primary.Instance.Name,
+		MS: milliseconds(time.Since(r.begun)), Reasons: append(append([]string(nil), a.Reasons...), a.Notes...),
+	}
+	if _, ok := r.in.(inFailover); ok && a.Op.To.Known() {
+		e.Evidence = map[string]string{"from": a.Op.From.Name, "to": a.Op.To.Name, "fence": a.Op.Gone.Fence, "loss": lossInWords(a.Op.Gone).Sentence}
+	}
+	c.append(e)
+	c.log.Info().Str("operation", a.ID).Str("outcome", a.Outcome.String()).Str("from", a.Op.From.Name).Str("to", a.Op.To.Name).Str("server", a.Op.Server).
+		Strs("reasons", a.Reasons).Strs("warnings", a.Notes).Msg("operation ended")
 }

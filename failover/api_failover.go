@@ -1,7 +1,6 @@
 package failover
 
 import (
-	"context"
 	"time"
 
 	"github.com/onewriter/onewriter/topology"
@@ -48,6 +47,14 @@ type Policy struct {
 	// good ones (default 0).
 	Never    map[string]bool
 	Priority map[string]int
+}
+
+// completed fills in the defaults.
+func (p Policy) completed() Policy {
+	if p.MaxUnreceivedWindow == 0 {
+		p.MaxUnreceivedWindow = 10 * time.Second
+	}
+	return p
 }
 
 // FailoverRequest asks for an unplanned failover: the primary has failed, or shall be given up.
@@ -144,14 +151,4 @@ type AwayServer struct {
 	Loss    Loss           `json:"loss"`
 	Verdict string         `json:"verdict"` // "" while it has not come back
 	Reasons []string       `json:"reasons,omitempty"`
-}
-
-// Failover moves the primary role without the old primary's help. Errors are those of Switchover.
-func (c *Controller) Failover(ctx context.Context, req FailoverRequest) (FailoverResult, error) {
-	return FailoverResult{}, ErrStopped
-}
-
-// Rejoin brings back a server that was left behind. Errors are those of Switchover.
-func (c *Controller) Rejoin(ctx context.Context, req RejoinRequest) (RejoinResult, error) {
-	return RejoinResult{}, ErrStopped
 }

@@ -116,7 +116,7 @@ func candidateReasons(p, b serverView, limits Limits) []string {
 	if !b.ok() {
 		return []string{fmt.Sprintf("%s does not answer: %s.", name, b.Err)}
 	}
-	var reasons []string
+	reasons := barred(b)
 	if b.writable() {
 		reasons = append(reasons, fmt.Sprintf("%s is writable although it is not the primary.", name))
 	}
@@ -184,6 +184,31 @@ func unique(in []string) []string {
 		if !seen[s] {
 			seen[s] = true
 			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// barred says why state or policy keep the server from becoming primary.
+func barred(b serverView) []string {
+	var reasons []string
+	if b.Away != "" {
+		reasons = append(reasons, b.Away)
+	}
+	if b.Never {
+		reasons = append(reasons, fmt.Sprintf("%s must not become primary (never_primary).", b.Instance.Name))
+	}
+	return reasons
+}
+
+// marked adds to an inspection what durable state and policy say of the servers.
+func (s state) marked(v view) view {
+	out := append(view(nil), v...)
+	for i := range out {
+		x := &out[i]
+		x.Never, x.Priority = s.policy.Never[x.Instance.Name], s.policy.Priority[x.Instance.Name]
+		if d, ok := s.awayServer(x.Instance.Name); ok {
+			x.Away = fmt.Sprintf("%s was left behind in epoch %d and is not back yet.", d.Server, d.Epoch)
 		}
 	}
 	return out

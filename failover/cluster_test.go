@@ -28,7 +28,8 @@ type cluster struct {
 	admin   map[string]*sql.DB // the control account, for looking and breaking
 	app     map[string]*sql.DB // the application's account, behind the gateway
 	gate    *gateway
-	watch   *watcher
+	watch   Monitor
+	policy  Policy
 	path    string // of the state file
 	hook    atomic.Pointer[func(string) error]
 	limits  Limits
@@ -61,10 +62,11 @@ func newCluster(t *testing.T, servers []topology.Instance) *cluster {
 		c.app[s.Name].SetMaxIdleConns(32)
 	}
 	c.gate = newGateway(c.app)
-	c.watch = &watcher{instances: servers, dbs: c.admin}
+	w := &watcher{instances: servers, dbs: c.admin}
+	c.watch = w
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { c.watch.run(ctx) })
+	wg.Go(func() { w.run(ctx) })
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	return c
 }
@@ -88,7 +90,7 @@ func (c *cluster) start(store coord.Store) (*Controller, func()) {
 		Connect: func(i topology.Instance) (*sql.DB, error) {
 			return openDB(c.t, c.user, c.password, i.Address, ""), nil
 		},
-		ControlUser: c.user, Replication: Replication{User: mysqltest.ReplicationUser, Password: mysqltest.ReplicationPassword}, Limits: c.limits, Logger: zerolog.Nop(),
+		ControlUser: c.user, Replication: Replication{User: mysqltest.ReplicationUser, Password: mysqltest.ReplicationPassword}, Limits: c.limits, Policy: c.policy, Logger: zerolog.Nop(),
 		hook: func(point string) error {
 			if h := c.hook.Load(); h != nil {
 				return (*h)(point)

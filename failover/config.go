@@ -102,6 +102,12 @@ type Limits struct {
 	LongStatement time.Duration
 	// Recheck is how often an unclear situation is inspected again. Default 1 s.
 	Recheck time.Duration
+	// Backlog is how long a standby may take to apply what it has received before it takes over. Default 30 s.
+	Backlog time.Duration
+	// Return bounds each step of bringing a server back, other than the rebuild of its data. Default 2 min.
+	Return time.Duration
+	// Rebuild bounds the rebuild of a server's data. Default 12 h.
+	Rebuild time.Duration
 	// Stop is how long Run may take to bring an operation in progress to an end when it is told to stop.
 	// Default 15 s.
 	Stop time.Duration
@@ -114,6 +120,7 @@ func DefaultLimits() Limits {
 		Drain: 2 * time.Second, FenceGrace: 50 * time.Millisecond, FenceKill: 20 * time.Millisecond, Fence: 2 * time.Second,
 		Settle: 2 * time.Second, Catchup: 5 * time.Second, Statement: 2 * time.Second, Repoint: 10 * time.Second,
 		Follow: 5 * time.Second, LongStatement: time.Second, Recheck: time.Second, Stop: 15 * time.Second,
+		Backlog: 30 * time.Second, Return: 2 * time.Minute, Rebuild: 12 * time.Hour,
 	}
 }
 
@@ -140,6 +147,9 @@ func (l Limits) Validate() error {
 		{"follow", l.Follow, 10 * ms, 10 * time.Minute},
 		{"long_statement", l.LongStatement, 10 * ms, time.Hour},
 		{"recheck", l.Recheck, 10 * ms, time.Minute},
+		{"backlog", l.Backlog, 100 * ms, time.Hour},
+		{"return", l.Return, time.Second, time.Hour},
+		{"rebuild", l.Rebuild, time.Second, 7 * 24 * time.Hour},
 		{"stop", l.Stop, 100 * ms, 10 * time.Minute},
 	} {
 		if c.value < c.min || c.value > c.max {
@@ -157,6 +167,7 @@ func (c Config) validate() (Config, error) {
 	if c.Limits == (Limits{}) {
 		c.Limits = DefaultLimits()
 	}
+	c.Policy = c.Policy.completed()
 	errs := []error{c.Limits.Validate()}
 	for name, missing := range map[string]bool{
 		"Cluster": c.Cluster == "", "Servers": len(c.Servers) == 0, "Monitor": c.Monitor == nil, "DataPath": c.DataPath == nil,

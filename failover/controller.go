@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -30,20 +31,26 @@ type Controller struct {
 	fatal   error
 	ended   bool
 	work    chan actRun
+	shown   detect.Verdict // the verdict that the journal has
+
+	cancelStep atomic.Pointer[context.CancelFunc] // of the step in progress or the last one
 }
 
-// record is one request and what has been measured of it.
+// record is one request, or a failover that nobody asked for, and what has been measured of it.
 type record struct {
 	id     string
-	req    Request
+	in     input
 	reply  chan reply // capacity 1
 	begun  time.Time
 	phases []Phase
 }
 
+// reply has one of the results.
 type reply struct {
-	result Result
-	err    error
+	result   Result
+	failover FailoverResult
+	rejoin   RejoinResult
+	err      error
 }
 
 // New checks cfg and prepares a controller. It starts nothing.
@@ -55,7 +62,7 @@ func New(cfg Config) (*Controller, error) {
 	c := &Controller{
 		cfg: cfg, log: cfg.Logger.With().Str("cluster", cfg.Cluster).Logger(),
 		requests: make(chan *record), stopped: make(chan struct{}), pending: map[string]*record{}, work: make(chan actRun, 1),
-		state: state{cluster: cfg.Cluster, limits: cfg.Limits, haveReplication: cfg.Replication.User != ""},
+		state: state{cluster: cfg.Cluster, limits: cfg.Limits, policy: cfg.Policy, haveReplication: cfg.Replication.User != ""},
 	}
 	c.status.Store(&Status{Cluster: cfg.Cluster, State: StateStarting, Reasons: []string{}, Since: time.Now()})
 	return c, nil
@@ -71,29 +78,61 @@ func (c *Controller) Journal() *Journal { return c.cfg.Journal }
 // begun, an *AbortedError when it was given up, ErrStopped when the controller does not run, or ctx's error; in the
 // last case an operation that has begun goes on without its caller.
 func (c *Controller) Switchover(ctx context.Context, req Request) (Result, error) {
-	now := time.Now()
-	r := &record{
-		id: fmt.Sprintf("sw-%s-%d", now.UTC().Format("20060102T150405"), c.seq.Add(1)), req: req, begun: now, reply: make(chan reply, 1),
+	id := c.newID("sw")
+	out, err := c.request(ctx, id, inRequest{ID: id, Req: req})
+	if err != nil {
+		return Result{}, err
 	}
+	return out.result, out.err
+}
+
+// Failover moves the primary role without the old primary's help. Errors are those of Switchover.
+func (c *Controller) Failover(ctx context.Context, req FailoverRequest) (FailoverResult, error) {
+	id := c.newID("fo")
+	out, err := c.request(ctx, id, inFailover{ID: id, Req: req, Now: time.Now()})
+	if err != nil {
+		return FailoverResult{}, err
+	}
+	return out.failover, out.err
+}
+
+// Rejoin brings back a server that was left behind. Errors are those of Switchover; when the server is not clean and the
+// method does not cure that, a *RefusedError together with a result that says what only the server has.
+func (c *Controller) Rejoin(ctx context.Context, req RejoinRequest) (RejoinResult, error) {
+	id := c.newID("rj")
+	out, err := c.request(ctx, id, inRejoin{ID: id, Req: req, Now: time.Now()})
+	if err != nil {
+		return RejoinResult{}, err
+	}
+	return out.rejoin, out.err
+}
+
+func (c *Controller) newID(kind string) string {
+	return fmt.Sprintf("%s-%s-%d", kind, time.Now().UTC().Format("20060102T150405"), c.seq.Add(1))
+}
+
+// request hands in to the machine and waits for its answer.
+func (c *Controller) request(ctx context.Context, id string, in input) (reply, error) {
+	r := &record{id: id, in: in, begun: time.Now(), reply: make(chan reply, 1)}
 	select {
 	case c.requests <- r:
 	case <-c.stopped:
-		return Result{}, ErrStopped
+		return reply{}, ErrStopped
 	case <-ctx.Done():
-		return Result{}, ctx.Err()
+		return reply{}, ctx.Err()
 	}
 	select {
 	case out := <-r.reply:
-		return out.result, out.err
+		return out, nil
 	case <-c.stopped:
 		select {
 		case out := <-r.reply:
-			return out.result, out.err
+			return out, nil
 		default:
-			return Result{}, ErrStopped
+			return reply{}, ErrStopped
 		}
 	case <-ctx.Done():
-		return Result{}, ctx.Err()
+		return reply{}, ctx.Err()
 	}
 }
 
@@ -112,7 +151,11 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	go func() {
 		defer close(finished)
 		for a := range c.work {
-			results <- c.exec.do(acting, a)
+			bounded, cancel := context.WithCancel(acting)
+			c.cancelStep.Store(&cancel)
+			d := c.exec.do(bounded, a)
+			cancel()
+			results <- d
 		}
 	}()
 	defer func() {
@@ -151,15 +194,16 @@ func (c *Controller) loop(ctx context.Context, results <-chan done) error {
 			if !ok {
 				snapshots = nil
 			} else if c.fresh(snap) {
-				c.feed(inSights{Sights: sightsOf(snap)})
+				c.feed(c.insight(snap))
 			}
 		case <-tick.C:
-			c.feed(inTick{})
+			c.feed(inTick{Now: time.Now()})
 		case r := <-c.requests:
 			c.pending[r.id] = r
-			c.feed(inRequest{ID: r.id, Req: r.req})
+			c.feed(r.in)
 		case d := <-results:
 			c.finishedStep(d)
+			d.Now = time.Now()
 			c.feed(d.inDone)
 		}
 	}
@@ -180,6 +224,19 @@ func (c *Controller) fresh(snap *topology.Snapshot) bool {
 	return true
 }
 
+// insight is a snapshot as the machine wants it.
+func (c *Controller) insight(snap *topology.Snapshot) inSights {
+	in := inSights{Sights: sightsOf(snap), Now: time.Now(), Verdict: detect.Judge(snap, c.state.subject().Name, c.cfg.Detect)}
+	if c.cfg.Findings != nil {
+		in.Findings = c.cfg.Findings()
+	}
+	if in.Verdict.Kind != c.shown.Kind || in.Verdict.Primary != c.shown.Primary {
+		c.shown = in.Verdict
+		c.append(Event{Kind: "verdict", Primary: in.Verdict.Primary, Outcome: in.Verdict.Kind.String(), Reasons: in.Verdict.Evidence})
+	}
+	return in
+}
+
 // feed runs the machine on one input and does what it says.
 func (c *Controller) feed(in input) {
 	before := c.state
@@ -195,6 +252,12 @@ func (c *Controller) feed(in input) {
 			c.begin(a)
 		case actReply:
 			c.answer(a)
+		case actGate:
+			c.gate(a)
+		case actCancel:
+			if cancel := c.cancelStep.Load(); cancel != nil {
+				(*cancel)()
+			}
 		case actStop:
 			c.ended = true
 			if a.Denied {
@@ -206,13 +269,44 @@ func (c *Controller) feed(in input) {
 
 // begin hands a step to the executor. There is never more than one on its way.
 func (c *Controller) begin(a actRun) {
-	if a.Step == stepPrecheck {
-		c.current = c.pending[a.Op.ID]
-		c.append(Event{Kind: "begin", Operation: a.Op.ID, Epoch: c.state.primary.Epoch, Primary: a.Op.From.Name,
-			Evidence: map[string]string{"to": c.state.plan.req.To, "dry_run": fmt.Sprint(c.state.plan.req.DryRun), "by": c.state.plan.req.By}})
-	}
+	c.announce(a)
 	c.log.Debug().Str("action", describe(a)).Msg("step begins")
 	c.work <- a
+}
+
+// announce records that an operation begins.
+func (c *Controller) announce(a actRun) {
+	p := c.state.plan
+	e := Event{Kind: "begin", Operation: a.Op.ID, Epoch: c.state.primary.Epoch, Primary: a.Op.From.Name}
+	switch {
+	case a.Op.ID == "":
+		return
+	case a.Step == stepPrecheck:
+		e.Evidence = map[string]string{"to": p.req.To, "dry_run": fmt.Sprint(p.req.DryRun), "by": p.req.By}
+	case a.Step == stepAssess && !p.auto, a.Step == stepNote && p.auto:
+		e.Reasons = append([]string{c.state.trouble()}, c.state.verdict.Evidence...)
+		e.Evidence = map[string]string{"verdict": c.state.verdict.Kind.String(), "to": p.failover.To, "force": fmt.Sprint(p.failover.Force), "by": p.failover.By}
+	case a.Step == stepQuarantine:
+		e.Primary = a.Op.To.Name
+		e.Evidence = map[string]string{"server": a.Op.Server, "method": p.rejoin.Method, "by": p.rejoin.By}
+	default:
+		return
+	}
+	if c.current = c.pending[a.Op.ID]; c.current == nil {
+		c.current = &record{id: a.Op.ID, in: inFailover{ID: a.Op.ID}, begun: time.Now(), reply: make(chan reply, 1)}
+		c.pending[a.Op.ID] = c.current
+	}
+	c.append(e)
+}
+
+// gate makes clients wait or lets them go on.
+func (c *Controller) gate(a actGate) {
+	if a.Hold {
+		c.cfg.DataPath.Hold(a.Reason)
+	} else {
+		c.cfg.DataPath.Resume()
+	}
+	c.append(Event{Kind: "gate", Outcome: map[bool]string{true: "held", false: "released"}[a.Hold], Reasons: []string{a.Reason}})
 }
 
 // finishedStep measures and records a step. Inspections that find the same as before are left out.
@@ -225,29 +319,36 @@ func (c *Controller) finishedStep(d done) {
 	if c.current != nil && op == c.current.id {
 		c.current.phases = append(c.current.phases, Phase{Name: string(d.Step), MS: ms})
 	}
-	if d.Step == stepInspect && d.Outcome == outcomeOK && c.state.booted {
+	if c.boring(d) {
 		return
 	}
 	c.append(Event{Kind: "step", Operation: op, Step: string(d.Step), Outcome: d.Outcome.String(), MS: ms, Reasons: d.Reasons, Evidence: d.Evidence})
+}
+
+// boring reports whether a step says nothing new: looks that are taken again and again.
+func (c *Controller) boring(d done) bool {
+	if d.Outcome != outcomeOK {
+		return d.Step == stepPeek
+	}
+	auto := c.state.plan != nil && c.state.plan.auto
+	return d.Step == stepInspect && c.state.booted || d.Step == stepPeek || d.Step == stepAssess && auto
 }
 
 // publishStatus makes the state visible and records a change of it.
 func (c *Controller) publishStatus(before state) {
 	s := c.state
 	old := c.status.Load()
-	now := &Status{Cluster: c.cfg.Cluster, State: s.mode, Epoch: s.primary.Epoch, Primary: s.primary.Instance.Name, Reasons: append([]string{}, s.reasons...), Since: old.Since}
-	if p := s.plan; p != nil && p.op.ID != "" {
-		now.Operation = &OperationStatus{ID: p.op.ID, From: p.op.From.Name, To: p.op.To.Name, Step: string(p.step())}
-	}
-	if s.mode != old.State {
+	now := statusOf(s)
+	now.Cluster, now.Since = c.cfg.Cluster, old.Since
+	if now.State != old.State {
 		now.Since = time.Now()
 	}
 	c.status.Store(now)
 	if describeState(before) == describeState(s) {
 		return
 	}
-	c.log.Info().Stringer("state", s.mode).Str("primary", now.Primary).Uint64("epoch", uint64(now.Epoch)).Strs("reasons", now.Reasons).Msg("cluster state changed")
-	c.append(Event{Kind: "state", State: s.mode.String(), Epoch: now.Epoch, Primary: now.Primary, Reasons: now.Reasons})
+	c.log.Info().Stringer("state", now.State).Str("primary", now.Primary).Uint64("epoch", uint64(now.Epoch)).Strs("reasons", now.Reasons).Msg("cluster state changed")
+	c.append(Event{Kind: "state", State: now.State.String(), Epoch: now.Epoch, Primary: now.Primary, Reasons: now.Reasons})
 }
 
 // append writes to the journal; a disk that fails is logged and does not stop anything.

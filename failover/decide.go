@@ -144,6 +144,9 @@ func decideOneWritable(q question, known coord.State, fromRow bool, name string)
 		return verdict{Kind: verdictAdopt, Primary: x.Instance, Epoch: nextEpoch(q), NewRow: true}
 	case known.Primary.Name == name:
 		return verdict{Kind: verdictServe, Primary: x.Instance, Epoch: known.Epoch, NewRow: !fromRow && x.Row.Epoch < known.Epoch}
+	case known.Phase == coord.PhaseFailingOver && known.Target == name:
+		// We had judged the old primary gone and fenced it as far as possible before we opened this server.
+		return verdict{Kind: verdictAdopt, Primary: x.Instance, Epoch: nextEpoch(q), NewRow: true}
 	}
 	return decideMoved(q, known, x, away)
 }

@@ -20,6 +20,13 @@ func describe(a action) string {
 			fmt.Fprintf(&b, " at %s", a.Phase)
 		}
 		return b.String() + sentences(a.Reasons) + sentences(a.Notes)
+	case actGate:
+		if a.Hold {
+			return "hold clients"
+		}
+		return "release clients"
+	case actCancel:
+		return "cancel the step"
 	case actStop:
 		if a.Denied {
 			return "stop with an error"
@@ -33,10 +40,13 @@ func describe(a action) string {
 func describeRun(a actRun) string {
 	line := "run " + string(a.Step)
 	switch a.Step {
-	case stepMark, stepUnmark, stepSave:
+	case stepMark, stepUnmark, stepSave, stepNote, stepKeep:
 		line += fmt.Sprintf(" {epoch %d primary %s %s", a.Save.Epoch, a.Save.Primary.Name, a.Save.Phase)
 		if a.Save.Target != "" {
 			line += " to " + a.Save.Target
+		}
+		for _, d := range a.Save.Away {
+			line += fmt.Sprintf(" without %s (%s %s)", d.Server, d.Why, orNew(d.Verdict))
 		}
 		line += "}"
 	case stepPublish:
@@ -55,15 +65,26 @@ func describeRun(a actRun) string {
 		}
 	case stepRepoint:
 		line += " " + strings.Join(a.Op.Repoint, ",") + " at " + a.Op.To.Name
-	case stepFence, stepDemote:
+	case stepFence, stepDemote, stepCutoff, stepFenceOld:
 		line += " " + a.Op.From.Name
-	case stepPromote, stepSchema, stepWait, stepSemiSync:
+	case stepAssess:
+		line += " without " + a.Op.From.Name
+	case stepQuarantine, stepJudge, stepRewind, stepRebuild, stepDiscard, stepReattach, stepRelink:
+		line += " " + a.Op.Server
+	case stepSilence, stepApply, stepWeigh, stepDetach, stepReconnect, stepPeek, stepPromote, stepSchema, stepWait, stepSemiSync:
 		line += " " + a.Op.To.Name
 	case stepEpoch:
 		line += fmt.Sprintf(" %d on %s", a.Op.Epoch, a.Op.To.Name)
 	case stepLoad, stepInspect, stepSettle, stepPrecheck, stepThrottle, stepPause, stepDrain, stepTarget, stepVerify, stepResume, stepFollow:
 	}
 	return line
+}
+
+func orNew(verdict string) string {
+	if verdict == "" {
+		return "not judged"
+	}
+	return verdict
 }
 
 // describeState writes what a person wants to know of a state.
@@ -73,7 +94,7 @@ func describeState(s state) string {
 		primary = fmt.Sprintf("%s epoch %d", s.primary.Instance.Name, s.primary.Epoch)
 	}
 	line := fmt.Sprintf("%s, primary %s", s.mode, primary)
-	if s.parked.why != notParked {
+	if s.parked.why != notParked || s.held {
 		line += ", clients held"
 	}
 	return line + sentences(s.reasons)

@@ -19,7 +19,9 @@ type executor struct {
 	cfg     Config
 	servers map[string]*server
 
-	run    *run          // the switchover in progress or parked, or the last one
+	run    *run          // the operation in progress or parked, or the last one
+	semi   peeked        // what was last seen of the primary's semi-sync settings
+	back   comebackRun   // the return in progress or the last one
 	seen   view          // the last precheck
 	saving time.Duration // how long the last durable save took
 	denied error         // the *SetupError of a schema that may not be created, or of another right that is missing
@@ -47,6 +49,8 @@ type run struct {
 	pause    time.Duration
 	moved    int
 	closed   []topology.ClosedSession
+	channel  string // failover: the link of to that comes from from
+	linked   bool   // failover: there is one
 }
 
 // done is the result of a step: what the machine is told, and what the journal gets.
@@ -111,7 +115,7 @@ func (e *executor) guard(a actRun, when string) error {
 // dataPathOnly reports whether the step touches no server and opens nothing.
 func dataPathOnly(a actRun) bool {
 	switch a.Step {
-	case stepResume, stepDrain, stepPause, stepLoad:
+	case stepResume, stepDrain, stepPause, stepLoad, stepCutoff:
 		return true
 	case stepPublish:
 		return !a.Publish.Instance.Known()
@@ -138,8 +142,18 @@ func (e *executor) deadline(s stepName) time.Duration {
 		return l.Catchup
 	case stepRepoint:
 		return time.Duration(len(e.cfg.Servers)) * l.Repoint
-	case stepInspect, stepPrecheck, stepSchema, stepVerify:
+	case stepInspect, stepPrecheck, stepSchema, stepVerify, stepAssess, stepQuarantine:
 		return 3 * l.Statement
+	case stepFenceOld:
+		return hopeless + l.Fence + 3*l.Settle + 3*l.Statement + e.cfg.FenceCommand.Timeout + e.cfg.Watchdog
+	case stepSilence, stepDetach, stepReconnect:
+		return 5 * l.Statement // stopping a replica waits for the transaction that is being applied
+	case stepApply:
+		return l.Backlog
+	case stepJudge, stepRewind, stepReattach, stepRelink, stepDiscard:
+		return l.Return
+	case stepRebuild:
+		return l.Rebuild
 	default:
 		return l.Statement
 	}
@@ -178,8 +192,10 @@ func (e *executor) carryOut(ctx context.Context, a actRun, out *done) error {
 		e.seen = out.View
 		ev.describe(out.View)
 		return nil
-	case stepMark, stepUnmark, stepSave:
+	case stepMark, stepUnmark, stepSave, stepNote, stepKeep:
 		return e.save(ctx, a)
+	case stepPeek:
+		return e.peek(ctx, a)
 	case stepPublish:
 		return e.publish(a)
 	case stepClose:
@@ -193,6 +209,10 @@ func (e *executor) carryOut(ctx context.Context, a actRun, out *done) error {
 	case stepSettle, stepThrottle, stepPause, stepDrain, stepFence, stepTarget, stepWait, stepVerify, stepPromote,
 		stepRepoint, stepSemiSync, stepResume, stepDemote, stepFollow:
 		return e.carryOutSwitch(ctx, a, ev)
+	case stepAssess, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepReconnect:
+		return e.carryOutFailover(ctx, a, out)
+	case stepQuarantine, stepJudge, stepRewind, stepRebuild, stepDiscard, stepReattach, stepRelink:
+		return e.carryOutReturn(ctx, a, out)
 	default:
 		return fmt.Errorf("unknown step %q", a.Step)
 	}

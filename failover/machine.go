@@ -1,9 +1,10 @@
 package failover
 
 import (
-	"fmt"
+	"time"
 
 	"github.com/onewriter/onewriter/coord"
+	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -12,6 +13,7 @@ type state struct {
 	// Fixed.
 	cluster         string
 	limits          Limits
+	policy          Policy
 	haveReplication bool
 
 	mode      State
@@ -28,7 +30,19 @@ type state struct {
 	sights    []sight
 	looked    string // signature of the sights that the last inspection was about
 	plan      *plan  // what is being carried out, nil when nothing is; replaced, never modified
-	waiting   *inRequest
+	waiting   input  // a request that came while an inspection was going on, nil when there is none
+
+	now      time.Time      // of the newest input that told the time
+	verdict  detect.Verdict // the newest, about the primary
+	findings []string       // critical doctor findings
+	held     bool           // clients are held because the primary is in doubt
+	retry    time.Time      // no failover by itself before
+	vetoed   []string       // why the last one was given up; it is not tried again before the primary was seen well
+	doubted  detect.Kind    // the verdict that the reasons are about
+	backs    []comeback     // how far the servers that were away have come; replaced, never modified
+	peek     time.Time      // when the primary's semi-sync settings are read next
+	// awayTrouble says what went wrong last when a server that was away was brought back.
+	awayTrouble []string
 }
 
 // parking says that an operation could neither be finished nor undone for certain. Clients stay held.
@@ -55,9 +69,14 @@ const (
 	planSwitchover
 	planUndo   // take an unfinished switchover back
 	planSettle // find out what became of a promotion
+	planFailover
+	planRetreat // take an unfinished failover back
+	planReturn  // judge a server that came back, and bring it back
+	planRelink  // the last steps of that, when it has caught up
+	planPeek    // read what must be known of the primary before it dies
 )
 
-var planNames = [...]string{"inspect", "install", "close", "switchover", "undo", "settle"}
+var planNames = [...]string{"inspect", "install", "close", "switchover", "undo", "settle", "failover", "retreat", "return", "relink", "peek"}
 
 func (k planKind) String() string { return planNames[k] }
 
@@ -72,6 +91,14 @@ type plan struct {
 	failed stepName // undo: the step that made it necessary
 	why    []string // undo: its reasons
 	notes  []string // sentences about what went wrong and is no reason to stop
+
+	failover FailoverRequest // of a failover
+	auto     bool            // nobody asked for it
+	rejoin   RejoinRequest   // of a return
+	away     []coord.Departure
+	setAway  bool // away is what shall be stored
+
+	cancelled bool // the step in progress was told to end
 }
 
 // operation is what the steps of a plan act on.
@@ -83,6 +110,12 @@ type operation struct {
 	Repoint  []string
 	SemiSync bool
 	FilePos  bool
+	// Of a failover: what was the matter, what the new primary is known to lack, and the server that is left behind.
+	Cause  detect.Kind
+	Server string // return, relink: the server
+	Method string // return: see RejoinRequest
+	Gone   coord.Departure
+	Force  bool
 }
 
 func (p *plan) step() stepName { return p.steps[p.at] }
@@ -108,14 +141,31 @@ type input interface{ isInput() }
 type (
 	// inBoot starts the machine.
 	inBoot struct{}
-	// inSights is what the monitor saw.
-	inSights struct{ Sights []sight }
+	// inSights is what the monitor saw, what it means for the primary, and what the doctor objects to.
+	inSights struct {
+		Sights   []sight
+		Verdict  detect.Verdict
+		Findings []string
+		Now      time.Time
+	}
 	// inTick comes at regular intervals: what is unclear is looked at again.
-	inTick struct{}
+	inTick struct{ Now time.Time }
 	// inRequest asks for a switchover.
 	inRequest struct {
 		ID  string
 		Req Request
+	}
+	// inFailover asks for an unplanned failover.
+	inFailover struct {
+		ID  string
+		Req FailoverRequest
+		Now time.Time
+	}
+	// inRejoin asks to bring a server back.
+	inRejoin struct {
+		ID  string
+		Req RejoinRequest
+		Now time.Time
 	}
 	// inStop asks the machine to begin nothing more.
 	inStop struct{}
@@ -124,19 +174,26 @@ type (
 		Step    stepName
 		Outcome stepOutcome
 		Reasons []string
-		// Stored and Found are the result of load, View that of inspect and precheck.
+		// Stored and Found are the result of load, View that of inspect, precheck and assess.
 		Stored coord.State
 		Found  bool
 		View   view
+		// Gone is what weigh and detach found out about what is left behind; it completes the operation's.
+		Gone coord.Departure
+		// Judged is the result of judge.
+		Judged judged
+		Now    time.Time
 	}
 )
 
-func (inBoot) isInput()    {}
-func (inSights) isInput()  {}
-func (inTick) isInput()    {}
-func (inRequest) isInput() {}
-func (inStop) isInput()    {}
-func (inDone) isInput()    {}
+func (inBoot) isInput()     {}
+func (inSights) isInput()   {}
+func (inTick) isInput()     {}
+func (inRequest) isInput()  {}
+func (inFailover) isInput() {}
+func (inRejoin) isInput()   {}
+func (inStop) isInput()     {}
+func (inDone) isInput()     {}
 
 // action is what the controller has to do: carry out a step, answer a request, or end.
 type action interface{ isAction() }
@@ -163,13 +220,22 @@ type (
 		// Blockers are those of the primary, for a dry run.
 		Blockers []Blocker
 	}
+	// actGate makes clients wait, or lets them go on.
+	actGate struct {
+		Hold   bool
+		Reason string
+	}
+	// actCancel ends the step that is being carried out as soon as it can be: something more important has to be done.
+	actCancel struct{}
 	// actStop ends Run, with an error if a step was denied.
 	actStop struct{ Denied bool }
 )
 
-func (actRun) isAction()   {}
-func (actReply) isAction() {}
-func (actStop) isAction()  {}
+func (actRun) isAction()    {}
+func (actReply) isAction()  {}
+func (actGate) isAction()   {}
+func (actCancel) isAction() {}
+func (actStop) isAction()   {}
 
 // replyOutcome sorts the answers to a request.
 type replyOutcome uint8
@@ -188,16 +254,26 @@ func (r replyOutcome) String() string { return replyNames[r] }
 
 // step is the machine: given what is known and what has just happened it says what is known now and what to do.
 func step(s state, in input) (state, []action) {
+	next, actions := s.take(in)
+	return next.gated(actions)
+}
+
+func (s state) take(in input) (state, []action) {
 	switch in := in.(type) {
 	case inBoot:
 		return s.begin(&plan{kind: planInspect, steps: []stepName{stepLoad, stepInspect}})
 	case inSights:
-		s.sights = in.Sights
+		s.sights, s.verdict, s.findings = in.Sights, in.Verdict, in.Findings
+		s = s.at(in.Now)
 		return s.look(false)
 	case inTick:
-		return s.tick()
+		return s.at(in.Now).tick()
 	case inRequest:
 		return s.request(in)
+	case inFailover:
+		return s.at(in.Now).requestFailover(in)
+	case inRejoin:
+		return s.at(in.Now).requestRejoin(in)
 	case inStop:
 		s.stopping = true
 		if s.plan == nil {
@@ -205,10 +281,18 @@ func step(s state, in input) (state, []action) {
 		}
 		return s, nil
 	case inDone:
-		return s.done(in)
+		return s.at(in.Now).done(in)
 	default:
 		return s, nil
 	}
+}
+
+// at notes the time, where it is told.
+func (s state) at(now time.Time) state {
+	if now.After(s.now) {
+		s.now = now
+	}
+	return s
 }
 
 // begin starts p.
@@ -222,12 +306,8 @@ func (s state) run() action {
 	p := s.plan
 	a := actRun{Step: p.step(), Kind: p.kind, Op: p.op}
 	switch a.Step {
-	case stepMark:
-		a.Save = coord.State{Cluster: s.cluster, Epoch: s.primary.Epoch, Primary: s.primary.Instance, Phase: coord.PhaseSwitching, Target: p.op.To.Name}
-	case stepUnmark:
-		a.Save = coord.State{Cluster: s.cluster, Epoch: s.primary.Epoch, Primary: s.primary.Instance}
-	case stepSave:
-		a.Save = coord.State{Cluster: s.cluster, Epoch: p.op.Epoch, Primary: p.op.To}
+	case stepMark, stepUnmark, stepSave, stepNote, stepKeep:
+		a.Save = s.saving()
 	case stepPublish:
 		a.Publish = topology.Primary{Instance: p.op.To, Epoch: p.op.Epoch}
 	case stepResume:
@@ -237,30 +317,6 @@ func (s state) run() action {
 	return a
 }
 
-// request begins a switchover, or refuses it.
-func (s state) request(in inRequest) (state, []action) {
-	refuse := func(reason ...string) (state, []action) {
-		return s, []action{actReply{ID: in.ID, Outcome: replyRefused, Reasons: reason, Op: operation{ID: in.ID}}}
-	}
-	switch {
-	case s.stopping:
-		return refuse("Onewriter is being stopped.")
-	case s.plan != nil && (s.plan.kind == planSwitchover || s.plan.kind == planUndo || s.plan.kind == planSettle):
-		return refuse(fmt.Sprintf("Another operation is in progress: %s, a switchover from %s, in step %s.", s.plan.op.ID, s.plan.op.From.Name, s.plan.step()))
-	case s.waiting != nil:
-		return refuse("Another switchover has just been requested.")
-	case s.plan != nil:
-		s.waiting = &in
-		return s, nil
-	case s.mode != StateRunning:
-		return refuse(append([]string{fmt.Sprintf("The state of the cluster is %s.", s.mode)}, s.reasons...)...)
-	}
-	return s.begin(&plan{
-		kind: planSwitchover, steps: []stepName{stepPrecheck}, req: in.Req,
-		op: operation{ID: in.ID, From: s.primary.Instance, Epoch: s.epoch + 1},
-	})
-}
-
 // end drops the plan and takes up what has waited for its end.
 func (s state) end(actions ...action) (state, []action) {
 	s.plan, s.sights = nil, nil // what was seen while the plan changed things says nothing any more
@@ -268,9 +324,9 @@ func (s state) end(actions ...action) (state, []action) {
 		return s, append(actions, actStop{})
 	}
 	if s.waiting != nil {
-		in := *s.waiting
+		in := s.waiting
 		s.waiting = nil
-		next, more := s.request(in)
+		next, more := s.take(in)
 		return next, append(actions, more...)
 	}
 	return s, actions

@@ -3,7 +3,7 @@ package failover
 import (
 	"fmt"
 
-	"github.com/onewriter/onewriter/coord"
+	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -23,10 +23,24 @@ func (s state) done(in inDone) (state, []action) {
 		return s.judge(in.View)
 	case stepPrecheck:
 		return s.prechecked(in.View)
+	case stepAssess:
+		return s.assessed(in.View)
 	case stepSchema:
 		s.schema = true
-	case stepSave:
-		s.known, s.haveKnown = coord.State{Cluster: s.cluster, Epoch: s.plan.op.Epoch, Primary: s.plan.op.To}, true
+	case stepMark, stepUnmark, stepNote, stepKeep, stepSave:
+		before := s.known.Away
+		s.known, s.haveKnown = s.saving(), true
+		s = s.forgetComebacks(before)
+	case stepCutoff:
+		s.primary = topology.Primary{Epoch: s.primary.Epoch}
+	case stepWeigh:
+		return s.weighed(in.Gone)
+	case stepDetach:
+		return s.detached(in.Gone)
+	case stepJudge:
+		return s.judgedReturn(in.Judged)
+	case stepResume:
+		s.held = false
 	case stepPublish:
 		s.primary = topology.Primary{Instance: s.plan.op.To, Epoch: s.plan.op.Epoch}
 	case stepSettle:
@@ -70,7 +84,17 @@ func (s state) finished() (state, []action) {
 			return s.end()
 		}
 		return s.end(actReply{ID: p.op.ID, Outcome: replyAborted, Op: p.op, Phase: p.failed, Reasons: p.why, Notes: p.notes})
-	case planInspect, planClose, planSettle:
+	case planFailover:
+		s = s.serving()
+		return s.end(actReply{ID: p.op.ID, Outcome: replyCompleted, Op: p.op, Notes: p.notes})
+	case planRetreat:
+		return s.retreated()
+	case planReturn:
+		return s.returned()
+	case planRelink:
+		s.awayTrouble = nil
+		return s.end()
+	case planInspect, planClose, planSettle, planPeek:
 		return s.end()
 	default:
 		return s.end()
@@ -80,13 +104,14 @@ func (s state) finished() (state, []action) {
 // serving is the state in which the primary serves.
 func (s state) serving() state {
 	s.mode, s.reasons, s.lost, s.parked = StateRunning, nil, false, parking{}
+	s.vetoed, s.doubted = nil, detect.Unknown
 	return s
 }
 
 // prechecked judges the precheck's inspection: refuse, answer the dry run, or begin.
 func (s state) prechecked(v view) (state, []action) {
 	p := *s.plan
-	c := choose(v, p.op.From.Name, p.req.To, s.limits, s.haveReplication)
+	c := choose(s.marked(v), p.op.From.Name, p.req.To, s.limits, s.haveReplication)
 	p.op.To, p.op.Repoint, p.op.SemiSync, p.op.FilePos = c.To, c.Repoint, c.SemiSync, c.FilePos
 	s.epoch = max(s.epoch, v.newestRow().Epoch)
 	p.op.Epoch = s.epoch + 1
@@ -114,6 +139,20 @@ func (s state) failed(in inDone) (state, []action) {
 			return s.settled(false)
 		}
 		s.reasons = in.Reasons
+		return s.end()
+	case planFailover:
+		return s.failedFailover(in)
+	case planRetreat: // it has to be forgotten that a failover was begun, and the rest is looked after by inspections
+		s.plan = s.plan.note(in.Reasons...)
+		if in.Step == stepUnmark {
+			return s.stick(in)
+		}
+		return s.advance()
+	case planReturn:
+		return s.failedReturn(in)
+	case planRelink:
+		return s.failedRelink(in)
+	case planPeek:
 		return s.end()
 	case planInspect, planInstall, planClose:
 		return s.failedInstall(in)
@@ -190,7 +229,7 @@ func (s state) park(why parkReason, in inDone) (state, []action) {
 	reasons := append(append([]string(nil), p.why...), in.Reasons...)
 	s.parked = parking{why: why, plan: p}
 	s.mode, s.reasons = StateDegraded, append([]string{fmt.Sprintf(
-		"The switchover from %s to %s stopped in step %s and it is not certain yet which server is writable. Clients are held until it is.",
+		"The move of the primary role from %s to %s stopped in step %s and it is not certain yet which server is writable. Clients are held until it is.",
 		p.op.From.Name, p.op.To.Name, in.Step)}, reasons...)
 	if already {
 		return s.end()
@@ -205,6 +244,10 @@ func (s state) park(why parkReason, in inDone) (state, []action) {
 // settled goes on after it became certain whether the candidate was opened.
 func (s state) settled(opened bool) (state, []action) {
 	p := s.parked.plan
+	if !opened && p.kind == planFailover {
+		s.plan, s.parked = p, parking{}
+		return s.retreat(stepPromote, s.reasons)
+	}
 	if !opened {
 		return s.begin(&plan{kind: planUndo, steps: undoSteps(stepPromote), op: p.op, failed: stepPromote, why: p.why})
 	}

@@ -2,7 +2,10 @@ package failover
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/onewriter/onewriter/coord"
+	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -18,6 +21,8 @@ func (s state) tick() (state, []action) {
 		return s, nil
 	case !s.booted:
 		return step(s, inBoot{})
+	case s.parked.why == parkedReopen && s.gone():
+		return s.look(true)
 	case s.parked.why == parkedReopen:
 		p := s.parked.plan
 		return s.begin(&plan{kind: planUndo, steps: undoSteps(stepFence), op: p.op, failed: p.failed, why: p.why})
@@ -31,8 +36,21 @@ func (s state) tick() (state, []action) {
 // look compares the monitor's sights with what they should be and begins an inspection when they differ. The same
 // picture is inspected again only with force.
 func (s state) look(force bool) (state, []action) {
-	if s.plan != nil || !s.booted || s.stopping || s.parked.why != notParked {
+	switch {
+	case s.plan != nil:
+		return s.interrupt()
+	case !s.booted || s.stopping:
 		return s, nil
+	case s.parked.why != notParked && !(s.parked.why == parkedReopen && s.gone()):
+		return s, nil
+	case s.primary.Instance.Known() && s.troubled():
+		return s.doubt()
+	case s.gone():
+		if next, actions := s.doubt(); next.plan != nil {
+			return next, actions
+		}
+	case s.verdict.Kind == detect.Fine:
+		s.vetoed, s.retry = nil, time.Time{}
 	}
 	if s.primary.Instance.Known() {
 		if why, away := s.primaryAway(); away {
@@ -40,9 +58,16 @@ func (s state) look(force bool) (state, []action) {
 			s.reasons = []string{fmt.Sprintf("The primary %s does not answer: %s.", s.primary.Instance.Name, why)}
 			return s, nil
 		}
-		if s.mode == StateRunning && s.asExpected() {
-			s.looked = ""
-			return s, nil
+		if s.mode == StateRunning {
+			if next, actions, ok := s.tend(); ok {
+				return next, actions
+			} else {
+				s = next
+			}
+			if s.asExpected() {
+				s.looked = ""
+				return s.maybePeek(force)
+			}
 		}
 	}
 	now := signature(s.sights)
@@ -51,6 +76,18 @@ func (s state) look(force bool) (state, []action) {
 	}
 	s.looked = now
 	return s.begin(&plan{kind: planInspect, steps: []stepName{stepInspect}})
+}
+
+// peekEvery is how often the primary's semi-sync settings are read, which say after its death whether it could have
+// acknowledged anything alone.
+const peekEvery = 10 * time.Second
+
+func (s state) maybePeek(ticked bool) (state, []action) {
+	if !ticked || s.now.IsZero() || s.now.Before(s.peek) {
+		return s, nil
+	}
+	s.peek = s.now.Add(peekEvery)
+	return s.begin(&plan{kind: planPeek, steps: []stepName{stepPeek}, op: operation{To: s.primary.Instance}})
 }
 
 // primaryAway reports whether the monitor gets no answer from the primary, and why.
@@ -80,16 +117,18 @@ func (s state) judge(v view) (state, []action) {
 	d := decide(question{View: v, Known: s.known, HaveKnown: s.haveKnown, MayReopen: first || s.lost || !s.primary.Instance.Known()})
 	s.epoch = max(s.epoch, d.Epoch, v.newestRow().Epoch)
 	op := operation{To: d.Primary, Epoch: d.Epoch, Others: d.Others}
+	away, changed := s.awayAfter(d)
 	switch d.Kind {
 	case verdictServe, verdictAdopt:
-		return s.install(op, d.NewRow)
+		return s.install(op, d.NewRow, away, changed)
 	case verdictReopen:
 		p := s.installPlan(op, false)
+		p.away, p.setAway = away, changed
 		p.steps = append([]stepName{stepReopen}, p.steps...)
 		return s.begin(p)
 	case verdictClose:
 		s.mode, s.reasons = StateSplit, d.Reasons
-		return s.begin(&plan{kind: planClose, steps: []stepName{stepClose, stepInspect}, op: op, why: d.Reasons})
+		return s.begin(&plan{kind: planClose, steps: []stepName{stepClose, stepKeep, stepInspect}, op: op, why: d.Reasons, away: away, setAway: changed})
 	case verdictClosed:
 		s.mode, s.reasons = StateDegraded, d.Reasons
 		return s.end()
@@ -100,7 +139,9 @@ func (s state) judge(v view) (state, []action) {
 		}
 		return s.end()
 	case verdictNone:
-		s.mode, s.reasons = StateNoPrimary, d.Reasons
+		if s.mode != StateNoPrimary || !s.gone() { // otherwise what is said about the failure is the better reason
+			s.mode, s.reasons = StateNoPrimary, d.Reasons
+		}
 		return s.end()
 	default:
 		return s.end()
@@ -108,12 +149,35 @@ func (s state) judge(v view) (state, []action) {
 }
 
 // install brings op.To into service. A primary that is already published goes on as it is.
-func (s state) install(op operation, newRow bool) (state, []action) {
-	if s.primary == (topology.Primary{Instance: op.To, Epoch: op.Epoch}) && s.schema && !newRow {
+func (s state) install(op operation, newRow bool, away []coord.Departure, changed bool) (state, []action) {
+	if s.primary == (topology.Primary{Instance: op.To, Epoch: op.Epoch}) && s.schema && !newRow && !changed {
 		s = s.serving()
 		return s.end()
 	}
-	return s.begin(s.installPlan(op, newRow))
+	p := s.installPlan(op, newRow)
+	p.away, p.setAway = away, changed
+	return s.begin(p)
+}
+
+// awayAfter lists the servers that are away once what d says was done: the primary is not, a server that was closed
+// because it was writable is, and so is one that an interrupted failover had begun to turn into the primary, because
+// its replication was stopped for that.
+func (s state) awayAfter(d verdict) (away []coord.Departure, changed bool) {
+	away = without(s.known.Away, d.Primary.Name)
+	changed = len(away) != len(s.known.Away)
+	add := func(server, why string) {
+		away = append(without(away, server), coord.Departure{
+			Server: server, Epoch: d.Epoch, At: s.now, Why: why, Fence: "fenced-proved", WindowMS: -1,
+		})
+		changed = true
+	}
+	for _, o := range d.Others {
+		add(o, "split")
+	}
+	if k := s.known; k.Phase == coord.PhaseFailingOver && k.Target != "" && d.Primary == k.Primary && k.Target != d.Primary.Name {
+		add(k.Target, "interrupted")
+	}
+	return away, changed
 }
 
 func (s state) installPlan(op operation, newRow bool) *plan {

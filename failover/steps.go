@@ -30,7 +30,30 @@ const (
 	stepResume   stepName = "resume"   // let the clients go on
 	stepDemote   stepName = "demote"   // source side of semi-sync off at the old primary
 	stepFollow   stepName = "follow"   // watch the old primary as a standby, in the background
-	stepUnmark   stepName = "unmark"   // store that the aborted switchover is over
+	stepUnmark   stepName = "unmark"   // store that the aborted switchover or failover is over
+
+	// Those of a failover, in their order; promote, epoch, save, publish and resume follow.
+	stepAssess    stepName = "assess"    // look at the servers that are left; the candidate is chosen from that
+	stepNote      stepName = "note"      // store that a failover begins, and who is left behind
+	stepCutoff    stepName = "cutoff"    // hold all clients, publish nobody, end what is under way on the old primary
+	stepFenceOld  stepName = "fence-old" // close the old primary if it can be reached, else by the strongest other means
+	stepSilence   stepName = "silence"   // the candidate waits for nobody's acknowledgement and receives nothing more
+	stepApply     stepName = "apply"     // the candidate has applied all that it has received
+	stepWeigh     stepName = "weigh"     // what may be lost
+	stepDetach    stepName = "detach"    // stop the candidate's replication, and keep where both stand
+	stepReconnect stepName = "reconnect" // let the candidate follow again after a failover that was given up
+
+	// Those of a server that comes back.
+	stepQuarantine stepName = "quarantine" // close it and stop its replication
+	stepJudge      stepName = "judge"      // compare its history with the primary's
+	stepRewind     stepName = "rewind"     // undo what only it has
+	stepRebuild    stepName = "rebuild"    // replace its data
+	stepDiscard    stepName = "discard"    // take the operator's word for its data
+	stepReattach   stepName = "reattach"   // let it follow the primary
+	stepRelink     stepName = "relink"     // let the primary follow it (circular) and wait for it (semi-sync)
+	stepKeep       stepName = "keep"       // store what is known of the servers that are away
+
+	stepPeek stepName = "peek" // read the primary's semi-sync settings
 )
 
 // stepOutcome says how a step ended.
@@ -78,4 +101,21 @@ func undoSteps(failed stepName) []stepName {
 	default:
 		return []stepName{stepUnmark}
 	}
+}
+
+// failoverSteps lists the steps after the assessment. As in a switchover, under semi-sync with another standby clients
+// are let go only after somebody can acknowledge again.
+func failoverSteps(c failoverChoice) []stepName {
+	steps := []stepName{
+		stepAssess, stepNote, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepPromote, stepEpoch,
+	}
+	others := len(c.Repoint) > 0
+	if others && c.SemiSync {
+		steps = append(steps, stepRepoint, stepSemiSync)
+	}
+	steps = append(steps, stepSave, stepPublish, stepResume)
+	if others && !c.SemiSync {
+		steps = append(steps, stepRepoint)
+	}
+	return steps
 }

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/onewriter/onewriter/coord"
+	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -57,12 +59,14 @@ func play(t *testing.T, text string) string {
 			continue
 		case line == "fresh":
 			s = state{cluster: "c", limits: DefaultLimits()}
+		case strings.HasPrefix(line, "fresh automatic"):
+			s = state{cluster: "c", limits: DefaultLimits(), policy: automatic(), haveReplication: true}
 		case line == "fresh with replication account":
 			s = state{cluster: "c", limits: DefaultLimits(), haveReplication: true}
 		case strings.HasPrefix(line, "< "):
 			in, err := parseInput(s, strings.TrimPrefix(line, "< "))
 			if err != nil {
-				t.Fatalf("line %d: %v", n+1, err)
+				t.Fatalf("line %d: %v\n%s", n+1, err, out.String())
 			}
 			out.WriteString(line + "\n")
 			out.WriteString(answer(&s, in))
@@ -98,7 +102,23 @@ func parseInput(s state, line string) (input, error) {
 	case "boot":
 		return inBoot{}, nil
 	case "tick":
-		return inTick{}, nil
+		return inTick{Now: s.now}, nil
+	case "wait":
+		d, err := time.ParseDuration(rest)
+		return inTick{Now: s.now.Add(d)}, err
+	case "failover", "rejoin":
+		return parseOrder(s, word, strings.Fields(rest)), nil
+	case "weighed":
+		return parseWeighed(s, current, rest)
+	case "detached":
+		return inDone{Step: current, Gone: coord.Departure{Promoted: "0-1-9", Received: "a.000001:900", Binlog: "b.000001:700"}}, nil
+	case "judged":
+		verdict, rest, _ := strings.Cut(rest, " ")
+		in := inDone{Step: current, Judged: judged{Verdict: verdict, OwnOnly: rest == "own"}}
+		if verdict != verdictClean {
+			in.Judged.Reasons = []string{"It has transactions that the primary does not have."}
+		}
+		return in, nil
 	case "stop":
 		return inStop{}, nil
 	case "request":
@@ -112,7 +132,7 @@ func parseInput(s state, line string) (input, error) {
 		}
 		return in, nil
 	case "sights":
-		return parseSights(rest), nil
+		return parseSights(s, rest), nil
 	case "ok", "failed", "unknown", "denied":
 		in := inDone{Step: current, Outcome: map[string]stepOutcome{"ok": outcomeOK, "failed": outcomeFailed, "unknown": outcomeUnknown, "denied": outcomeDenied}[word]}
 		if rest != "" {
@@ -129,12 +149,81 @@ func parseInput(s state, line string) (input, error) {
 	}
 }
 
-func parseSights(rest string) input {
-	var in inSights
+// automatic is a policy that lets the machine act by itself.
+func automatic() Policy {
+	return Policy{Mode: ModeAutomatic, Cooldown: 30 * time.Second, MaxPerHour: 2, Rejoin: true, RejoinRewind: true}.completed()
+}
+
+// parseOrder reads "failover f1 to=b force dry" and "rejoin r1 server=a method=rewind dry".
+func parseOrder(s state, word string, f []string) input {
+	fo := inFailover{ID: f[0], Now: s.now, Req: FailoverRequest{By: "test"}}
+	rj := inRejoin{ID: f[0], Now: s.now, Req: RejoinRequest{By: "test"}}
+	for _, opt := range f[1:] {
+		key, value, _ := strings.Cut(opt, "=")
+		switch key {
+		case "to":
+			fo.Req.To = value
+		case "force":
+			fo.Req.Force = true
+		case "dry":
+			fo.Req.DryRun, rj.Req.DryRun = true, true
+		case "server":
+			rj.Req.Server = value
+		case "method":
+			rj.Req.Method = value
+		}
+	}
+	if word == "failover" {
+		return fo
+	}
+	return rj
+}
+
+// parseWeighed reads "3 200ms fenced-by-death"; a window of "?" is not known.
+func parseWeighed(s state, current stepName, rest string) (input, error) {
+	f := strings.Fields(rest)
+	if s.plan == nil {
+		return nil, errors.New("nothing is going on: " + describeState(s))
+	}
+	n, err := strconv.ParseUint(f[0], 10, 64)
+	in := inDone{Step: current, Gone: coord.Departure{Server: s.plan.op.From.Name, AtLeast: n, WindowMS: -1, Fence: f[2]}}
+	if f[1] != "?" {
+		var d time.Duration
+		d, err = time.ParseDuration(f[1])
+		in.Gone.WindowMS = d.Milliseconds()
+	}
+	return in, err
+}
+
+var verdictWords = map[string]detect.Kind{
+	"fine": detect.Fine, "suspect": detect.Suspect, "dead": detect.Down, "gone": detect.Unreachable, "mylink": detect.MyLink,
+	"isolated": detect.Isolated, "leaving": detect.Leaving, "nocandidate": detect.NoCandidate,
+}
+
+// parseSights reads "a=rw b=ro,follows c=down dead objects +3s": the last words are the verdict on the primary, a
+// finding of the doctor, and the time that has passed.
+func parseSights(s state, rest string) input {
+	in := inSights{Now: s.now}
 	for _, f := range strings.Fields(rest) {
-		name, what, _ := strings.Cut(f, "=")
-		x := sight{Name: name, OK: true}
-		switch what {
+		name, what, isServer := strings.Cut(f, "=")
+		if !isServer {
+			switch kind, ok := verdictWords[f]; {
+			case ok:
+				in.Verdict = detect.Verdict{Kind: kind, Cause: kind, Primary: s.subject().Name, Evidence: []string{"Evidence for " + f + "."}}
+			case f == "objects":
+				in.Findings = []string{"b filters schemas."}
+			default:
+				d, err := time.ParseDuration(strings.TrimPrefix(f, "+"))
+				if err != nil {
+					panic(err)
+				}
+				in.Now = in.Now.Add(d)
+			}
+			continue
+		}
+		flag, extra, _ := strings.Cut(what, ",")
+		x := sight{Name: name, OK: true, Replicates: strings.Contains(extra, "follows"), CaughtUp: strings.Contains(extra, "follows") && !strings.Contains(extra, "behind")}
+		switch flag {
 		case "rw":
 			x.Writable = true
 		case "down":
@@ -167,6 +256,10 @@ func parseStored(current stepName, rest string) (input, error) {
 			in.Stored.Primary = instance(value)
 		case "to":
 			in.Stored.Phase, in.Stored.Target = coord.PhaseSwitching, value
+		case "failing":
+			in.Stored.Phase, in.Stored.Target = coord.PhaseFailingOver, value
+		case "without":
+			in.Stored.Away = append(in.Stored.Away, coord.Departure{Server: value, Why: "failover", Epoch: in.Stored.Epoch})
 		}
 	}
 	return in, nil
@@ -208,6 +301,7 @@ func parseView(text string) (view, error) {
 
 func parseServer(s *serverView, fields []string) (err error) {
 	link := topology.Link{IO: topology.ThreadYes, SQL: topology.ThreadYes, UsesGTID: true}
+	s.Drained = true
 	for _, f := range fields {
 		key, value, _ := strings.Cut(f, "=")
 		switch key {
@@ -224,6 +318,16 @@ func parseServer(s *serverView, fields []string) (err error) {
 		case "applied":
 			link.UsesGTID = false
 			link.AppliedFile, err = gtid.ParseFile(value)
+		case "stopped":
+			link.IO, link.SQL = topology.ThreadNo, topology.ThreadNo
+		case "undrained":
+			s.Drained = false
+		case "got":
+			link.ReceivedFile, err = gtid.ParseFile(value)
+		case "lacks":
+			s.AtLeast, err = strconv.ParseUint(value, 10, 64)
+		case "replica":
+			s.SemiSyncReplica = true
 		case "io":
 			link.IO, link.IOErrno, link.IOError = topology.ThreadNo, 2003, "error connecting to source"
 		case "sql":

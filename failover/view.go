@@ -29,12 +29,23 @@ type serverView struct {
 	PreparedXA int
 	// SemiSyncSource is whether the source side of semi-synchronous replication is on.
 	SemiSyncSource bool
+	// SemiSyncReplica is whether it acknowledges as a replica. Filled by assess.
+	SemiSyncReplica bool
 	// Acknowledgers counts the replicas of this server that would acknowledge; filled before a switchover only.
 	Acknowledgers int
 	// Blockers and DDL are filled for the primary before a switchover only.
 	Blockers []Blocker
 	DDL      []string // sentences about running schema changes and global locks
 	RTT      time.Duration
+	// Away, Never and Priority are what durable state and policy say of the server; Away says why it must not serve.
+	Away     string
+	Never    bool
+	Priority int
+	// AtLeast and WindowMS are what would be lost if it took over now, as far as it can be told before its backlog is
+	// applied; see coord.Departure. Drained is whether it has applied all that it has received. Filled by assess.
+	AtLeast  uint64
+	WindowMS int64
+	Drained  bool
 	// Lag is the larger of the reported and the measured lag; negative when unknown.
 	Lag time.Duration
 }
@@ -139,6 +150,9 @@ type sight struct {
 	Why      string // class and error when it is not OK
 	Writable bool
 	HalfSet  bool // super_read_only without read_only: somebody's fence is pending
+	// Replicates is whether a link runs on it; CaughtUp that it is not noticeably behind, too.
+	Replicates bool
+	CaughtUp   bool
 }
 
 // signature condenses sights so that the same situation is inspected once and not with every probe.
@@ -172,6 +186,7 @@ func sightsOf(snap *topology.Snapshot) []sight {
 		} else {
 			s.Writable = o.Facts.Writable()
 			s.HalfSet = o.Facts.SuperReadOnly && !o.Facts.ReadOnly
+			s.Replicates, s.CaughtUp = follows(o)
 		}
 		out = append(out, s)
 	}
@@ -189,4 +204,18 @@ func answers(c topology.Class) bool {
 	default:
 		return false
 	}
+}
+
+// caughtUpLag is the lag up to which a server counts as having caught up.
+const caughtUpLag = time.Second
+
+// follows reports whether a link of the server runs, and whether it is not noticeably behind.
+func follows(o topology.Observation) (runs, caughtUp bool) {
+	for _, l := range o.Facts.Links {
+		if l.Running() {
+			runs = true
+			caughtUp = caughtUp || l.LagKnown && l.Lag <= caughtUpLag
+		}
+	}
+	return runs, caughtUp && o.MeasuredLag <= caughtUpLag
 }

@@ -1,0 +1,420 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/onewriter/onewriter/coord"
+	"github.com/onewriter/onewriter/failover/detect"
+	"github.com/onewriter/onewriter/failover/fence"
+	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// hopeless is how long a server that has not answered for seconds is waited for once more.
+const hopeless = 300 * time.Millisecond
+
+// carryOutFailover dispatches the steps of a failover.
+func (e *executor) carryOutFailover(ctx context.Context, a actRun, out *done) error {
+	ev := evidence(out.Evidence)
+	switch a.Step {
+	case stepAssess:
+		out.View = e.assess(ctx, a.Op.From)
+		ev.describe(out.View)
+		return nil
+	case stepCutoff:
+		return e.cutoff(ctx, a, ev)
+	case stepFenceOld:
+		return e.fenceOld(ctx, a, ev)
+	case stepSilence:
+		return e.silence(ctx, a, ev)
+	case stepApply:
+		return e.applyBacklog(ctx, a, ev)
+	case stepWeigh:
+		return e.weigh(ctx, a, out)
+	case stepDetach:
+		return e.detach(ctx, a, out)
+	case stepReconnect:
+		return e.reconnect(ctx, a, ev)
+	default:
+		return fmt.Errorf("unknown step %q", a.Step)
+	}
+}
+
+// assess looks at all servers but the one that is gone. That one keeps what was known of it.
+func (e *executor) assess(ctx context.Context, from topology.Instance) view {
+	v := make(view, len(e.cfg.Servers))
+	var wg sync.WaitGroup
+	for i, instance := range e.cfg.Servers {
+		if instance == from {
+			v[i] = serverView{Instance: instance, Err: "it is the primary that has failed", Lag: -1}
+			v[i].Facts.ServerID = e.servers[from.Name].serverID()
+			continue
+		}
+		wg.Go(func() {
+			v[i] = e.inspectOne(ctx, instance, "")
+			if v[i].ok() {
+				e.assessOne(ctx, from, &v[i])
+			}
+		})
+	}
+	wg.Wait()
+	return v
+}
+
+// assessOne adds what would be lost with the candidate as far as it can be told before its backlog is applied.
+func (e *executor) assessOne(ctx context.Context, from topology.Instance, v *serverView) {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.Limits.Statement)
+	defer cancel()
+	v.WindowMS = -1
+	conn, d, err := e.servers[v.Instance.Name].conn(ctx)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close() }() // back to the pool
+	if semi, err := d.SemiSync(ctx, conn); err == nil {
+		v.SemiSyncReplica = semi.Replica && e.semiSyncWas(from).Source
+	}
+	link, ok := linkTo(v.Facts.Links, from, e.servers[from.Name])
+	v.Drained = ok && drained(link)
+	l := e.lossOf(ctx, conn, from, v.Instance, v.Facts)
+	v.WindowMS = l.WindowMS
+	if v.Drained {
+		v.AtLeast = l.AtLeast
+	}
+}
+
+// cutoff lets no answer of the old primary reach a client any more, and nothing new go there.
+func (e *executor) cutoff(ctx context.Context, a actRun, ev evidence) error {
+	if e.stopFollower != nil {
+		e.stopFollower()
+		e.stopFollower = nil
+	}
+	e.dropRun()
+	e.run = &run{from: e.servers[a.Op.From.Name], to: e.servers[a.Op.To.Name], heldAt: time.Now()}
+	e.cfg.DataPath.Hold(fmt.Sprintf("failover from %s to %s", a.Op.From.Name, a.Op.To.Name))
+	e.cfg.DataPath.Throttle(0)
+	e.cfg.DataPath.Publish(topology.Primary{Epoch: a.Publish.Epoch})
+	e.run.closed = e.cfg.DataPath.Cutoff(a.Op.From.Name, &FailoverError{From: a.Op.From.Name})
+	ev.add("closed", "%d", len(e.run.closed))
+	e.cfg.Monitor.SetPrimary(topology.Primary{})
+	var err error
+	e.run.b, e.run.new, err = e.run.to.conn(ctx)
+	return err
+}
+
+// fenceOld closes the old primary if it can be reached after all; then it has a final position and nothing is lost.
+// Otherwise the strongest other means is taken, and what was achieved is part of the proof.
+func (e *executor) fenceOld(ctx context.Context, a actRun, ev evidence) error {
+	means := []struct {
+		name string
+		try  func(context.Context, actRun) (*fence.Proof, error)
+	}{
+		{"close", e.closeOld}, {"death", e.proveDead}, {"semi-sync", e.proveSilenced}, {"command", e.runCommand}, {"watchdog", e.outlived},
+	}
+	var errs []error
+	for _, m := range means {
+		proof, err := m.try(ctx, a)
+		if err == nil && proof != nil {
+			e.run.proof = proof
+			ev.add("fence", "%s", proof.Kind())
+			for i, line := range proof.Evidence() {
+				ev.add(fmt.Sprintf("fence %d", i+1), "%s", line)
+			}
+			return nil
+		}
+		if err != nil {
+			ev.add(m.name, "%v", err)
+			errs = append(errs, err)
+		}
+	}
+	if e.cfg.Policy.RequireFence && !a.Op.Force {
+		return fmt.Errorf("%s could not be fenced and failover.require_fence is set: %w", a.Op.From.Name, errors.Join(errs...))
+	}
+	e.run.proof = fence.Unfenced(a.Op.From.Name, "nothing reached it, and the policy allows to go on: no client gets to it through Onewriter")
+	ev.add("fence", "%s", e.run.proof.Kind())
+	return nil
+}
+
+// closeOld makes the old primary read-only if it can be reached after all.
+func (e *executor) closeOld(ctx context.Context, a actRun) (*fence.Proof, error) {
+	r := e.run
+	short, cancel := context.WithTimeout(ctx, hopeless)
+	defer cancel()
+	s, err := r.from.fencing(short)
+	if err != nil {
+		return nil, err
+	}
+	if r.attempt, err = fence.New(short, s, e.fenceLimits()); err != nil {
+		return nil, err
+	}
+	proof, err := r.attempt.Close(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bounded, cancelRead := context.WithTimeout(ctx, e.cfg.Limits.Statement)
+	defer cancelRead()
+	if r.a, r.old, err = r.from.conn(bounded); err == nil {
+		if err = e.readTarget(bounded, a, evidence{}); err != nil {
+			r.target = gtid.Position{} // it went away again: go on with what the candidate has
+		}
+	}
+	return proof, nil
+}
+
+func (e *executor) proveDead(ctx context.Context, a actRun) (*fence.Proof, error) {
+	if a.Op.Cause == detect.Unreachable {
+		return nil, nil //nolint:nilnil // not by this means
+	}
+	var witnesses []fence.Server
+	for _, i := range e.cfg.Servers {
+		if i == a.Op.From {
+			continue
+		}
+		short, cancel := context.WithTimeout(ctx, e.cfg.Limits.Statement)
+		if s, err := e.servers[i.Name].fencing(short); err == nil {
+			witnesses = append(witnesses, s)
+		}
+		cancel()
+	}
+	return fence.ProveDead(ctx, a.Op.From.Address, e.run.from.serverID(), witnesses)
+}
+
+// proveSilenced stops the receiver of the only server that acknowledges for the old primary.
+func (e *executor) proveSilenced(ctx context.Context, a actRun) (*fence.Proof, error) {
+	was := e.semiSyncWas(a.Op.From)
+	if !was.Source || len(e.cfg.Servers) != 2 {
+		return nil, nil //nolint:nilnil // not by this means
+	}
+	s, err := e.run.to.fencing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	link, err := e.candidateLink(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return fence.ProveSilenced(ctx, s, link.Channel, was)
+}
+
+func (e *executor) runCommand(ctx context.Context, a actRun) (*fence.Proof, error) {
+	if len(e.cfg.FenceCommand.Argv) == 0 {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	return fence.RunCommand(ctx, e.cfg.FenceCommand, map[string]string{
+		"ONEWRITER_CLUSTER": e.cfg.Cluster, "ONEWRITER_SERVER": a.Op.From.Name, "ONEWRITER_ADDRESS": a.Op.From.Address,
+		"ONEWRITER_CANDIDATE": a.Op.To.Name, "ONEWRITER_EPOCH": fmt.Sprint(a.Op.Epoch), "ONEWRITER_VERDICT": a.Op.Cause.String(),
+	}, a.Op.From.Name)
+}
+
+// outlived waits until the old primary's own watchdog must have closed it.
+func (e *executor) outlived(ctx context.Context, a actRun) (*fence.Proof, error) {
+	if e.cfg.Watchdog == 0 || e.cfg.WatchdogRenewed == nil {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	renewed := e.cfg.WatchdogRenewed(a.Op.From.Name)
+	if renewed.IsZero() {
+		return nil, fmt.Errorf("the watchdog of %s was never renewed by this process", a.Op.From.Name)
+	}
+	if err := pauseFor(ctx, time.Until(renewed.Add(e.cfg.Watchdog))); err != nil {
+		return nil, err
+	}
+	return fence.Outlived(a.Op.From.Name, renewed, e.cfg.Watchdog, time.Now())
+}
+
+// candidateLink is the candidate's link from the old primary as it is now.
+func (e *executor) candidateLink(ctx context.Context, a actRun) (topology.Link, error) {
+	facts, err := e.run.new.Observe(ctx, e.run.b)
+	if err != nil {
+		return topology.Link{}, fmt.Errorf("observe %s: %w", a.Op.To.Name, err)
+	}
+	if link, ok := linkTo(facts.Links, a.Op.From, e.run.from); ok {
+		return link, nil
+	}
+	if len(facts.Links) == 1 {
+		return facts.Links[0], nil // under another address than ours
+	}
+	return topology.Link{}, fmt.Errorf("%s has no link from %s", a.Op.To.Name, a.Op.From.Name)
+}
+
+// silence takes the candidate's own wait for acknowledgements away, on which its applier would hang, and stops its
+// receiver: what it has received from now on is all that it will have. Where the old primary was closed and its final
+// position is known, the receiver goes on until that is reached.
+func (e *executor) silence(ctx context.Context, a actRun, ev evidence) error {
+	r := e.run
+	if err := e.semiSync(ctx, a.Op.To.Name, false); err != nil {
+		return err
+	}
+	link, err := e.candidateLink(ctx, a)
+	if err != nil && a.Op.Force {
+		ev.add("link", "%v", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.channel, r.linked = link.Channel, true
+	if r.target.Known() {
+		return nil
+	}
+	if err := r.new.StopReplica(ctx, r.b, r.channel, flavor.ReceiverThread); err != nil {
+		return fmt.Errorf("stop the receiver of %s: %w", a.Op.To.Name, err)
+	}
+	return nil
+}
+
+// drained reports whether the link has applied all that it has received.
+func drained(l topology.Link) bool {
+	if l.UsesGTID && l.Received.Known() && l.Applied.Contains(l.Received) {
+		return true
+	}
+	return l.AppliedFile.Known() && l.AppliedFile.Equal(l.ReceivedFile)
+}
+
+// quietFor is how long a link must not move, with its applier saying that it has read everything, before what is left
+// is taken for the beginning of a transaction that was never received to its end.
+const quietFor = 500 * time.Millisecond
+
+// applyBacklog waits until the candidate has applied everything: up to the old primary's final position where that is
+// known, else all it has received.
+func (e *executor) applyBacklog(ctx context.Context, a actRun, ev evidence) error {
+	r := e.run
+	begun := time.Now()
+	defer func() { ev.add("backlog", "%s", time.Since(begun).Round(time.Millisecond)) }()
+	if r.target.Known() {
+		return e.wait(ctx)
+	}
+	if !r.linked {
+		return nil
+	}
+	return e.untilDrained(ctx, a.Op.To.Name, r.new, r.b, func(links []topology.Link) (topology.Link, bool) {
+		for _, l := range links {
+			if l.Channel == r.channel {
+				return l, true
+			}
+		}
+		return topology.Link{}, false
+	}, a.Op.Force)
+}
+
+// untilDrained polls until the link that find picks is drained. With force an applier that has stopped is the end, too.
+func (e *executor) untilDrained(ctx context.Context, name string, d flavor.Dialect, q flavor.Querier, find func([]topology.Link) (topology.Link, bool), force bool) error {
+	var mark string
+	since := time.Now()
+	for {
+		facts, err := d.Observe(ctx, q)
+		if err != nil {
+			return fmt.Errorf("observe %s: %w", name, err)
+		}
+		l, ok := find(facts.Links)
+		switch {
+		case !ok || drained(l):
+			return nil
+		case l.SQL != topology.ThreadYes && force:
+			return nil
+		case l.SQL != topology.ThreadYes:
+			return fmt.Errorf("the applier of %s has stopped before everything that was received was applied%s", name, withError(l.SQLErrno, l.SQLError))
+		}
+		if now := l.Applied.String() + l.AppliedFile.String(); now != mark {
+			mark, since = now, time.Now()
+		}
+		if flavor.ReadAll(l.ApplierState) && time.Since(since) > quietFor {
+			return nil
+		}
+		if err := pauseFor(ctx, 5*time.Millisecond); err != nil {
+			return fmt.Errorf("wait until %s has applied all that it has received: %w", name, err)
+		}
+	}
+}
+
+// weigh finds out what may be lost.
+func (e *executor) weigh(ctx context.Context, a actRun, out *done) error {
+	r := e.run
+	facts, err := r.new.Observe(ctx, r.b)
+	if err != nil {
+		return fmt.Errorf("observe %s: %w", a.Op.To.Name, err)
+	}
+	gone := coord.Departure{Server: a.Op.From.Name, Fence: r.proof.Kind().String()}
+	l := e.lossOf(ctx, r.b, a.Op.From, a.Op.To, facts)
+	gone.AtLeast, gone.WindowMS, gone.Seen = l.AtLeast, l.WindowMS, l.Seen
+	if r.target.Known() || e.exactBySemiSync(a) {
+		gone.AtLeast, gone.WindowMS = 0, 0
+	}
+	out.Gone = gone
+	ev := evidence(out.Evidence)
+	ev.add("at least", "%d", gone.AtLeast)
+	ev.add("window ms", "%d", gone.WindowMS)
+	ev.add("last seen of "+a.Op.From.Name, "%s", gone.Seen)
+	ev.add("candidate", "%s", facts.Position)
+	return nil
+}
+
+// detach stops the candidate's link and keeps where both servers stand. The link keeps its coordinates and is not
+// started again before the old primary is proved clean.
+func (e *executor) detach(ctx context.Context, a actRun, out *done) error {
+	r := e.run
+	if r.linked {
+		if err := r.new.StopReplica(ctx, r.b, r.channel, flavor.BothThreads); err != nil {
+			return fmt.Errorf("stop the replication of %s: %w", a.Op.To.Name, err)
+		}
+	}
+	facts, err := r.new.Observe(ctx, r.b)
+	if err != nil {
+		return fmt.Errorf("observe %s: %w", a.Op.To.Name, err)
+	}
+	if r.binlogB, err = r.new.BinlogPosition(ctx, r.b); err != nil {
+		return fmt.Errorf("read the position of the binary log of %s: %w", a.Op.To.Name, err)
+	}
+	out.Gone.Promoted, out.Gone.Binlog = facts.Position.String(), r.binlogB.String()
+	for _, l := range facts.Links {
+		if r.linked && l.Channel == r.channel {
+			out.Gone.Received = l.AppliedFile.String()
+		}
+	}
+	ev := evidence(out.Evidence)
+	ev.add("promoted", "%s", out.Gone.Promoted)
+	ev.add("received", "%s", out.Gone.Received)
+	ev.add("binlog", "%s", out.Gone.Binlog)
+	return nil
+}
+
+// reconnect lets the candidate follow again. On MariaDB that is safe only because its receiver alone was stopped, or
+// its backlog was applied before both threads were.
+func (e *executor) reconnect(ctx context.Context, a actRun, ev evidence) error {
+	r := e.run
+	if r == nil || !r.linked {
+		return nil
+	}
+	facts, err := r.new.Observe(ctx, r.b)
+	if err != nil {
+		return fmt.Errorf("observe %s: %w", a.Op.To.Name, err)
+	}
+	for _, l := range facts.Links {
+		switch {
+		case l.Channel != r.channel || l.Running():
+		case l.SQL == topology.ThreadYes:
+			err = r.new.StartReplica(ctx, r.b, r.channel, flavor.ReceiverThread)
+		case drained(l):
+			err = r.new.StartReplica(ctx, r.b, r.channel, flavor.BothThreads)
+		default:
+			err = r.new.StartReplica(ctx, r.b, r.channel, flavor.ApplierThread)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("start the replication of %s again: %w", a.Op.To.Name, err)
+	}
+	ev.add(a.Op.To.Name, "follows again")
+	return nil
+}
+
+// FailoverError is the cause that clients get whose transaction or statement was on the old primary when it was cut off.
+type FailoverError struct{ From string }
+
+// Error is the text for the client.
+func (e *FailoverError) Error() string {
+	return fmt.Sprintf("the primary %s has failed and another server is taking over", e.From)
+}

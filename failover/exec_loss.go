@@ -1,0 +1,124 @@
+package failover
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// endless is the semi-sync time-out from which on a server counts as never going on without acknowledgement.
+const endless = time.Hour
+
+// loss is what a candidate lacks, as far as it can be known while the old primary is away.
+type loss struct {
+	AtLeast  uint64
+	WindowMS int64 // -1 when unknown
+	Seen     string
+}
+
+// lossOf compares the last that was seen of the old primary with what the candidate has. AtLeast counts what was seen
+// and is not there: a lower bound, because more may have come after the last look. The window is an upper bound: all
+// that was committed before the newest heartbeat row which the candidate has is there, so what is missing was committed
+// between that row and the old primary's last sign of life.
+func (e *executor) lossOf(ctx context.Context, conn *sql.Conn, from, to topology.Instance, facts topology.Facts) loss {
+	snap := e.cfg.Monitor.Snapshot()
+	old, _ := snap.Find(from.Name)
+	out := loss{WindowMS: -1, Seen: old.Facts.Position.String()}
+	if n, ok := gtid.Missing(facts.Position, old.Facts.Position); ok {
+		out.AtLeast = n
+	} else if old.Facts.Position.Kind() == gtid.KindFile && behindFile(facts.Links, old.Facts.Position) {
+		out.AtLeast = 1 // bytes cannot be counted as transactions
+	}
+	last, ok := e.newestBeat(ctx, conn, from)
+	if !ok {
+		last, ok = lastReceived(snap, to)
+	}
+	if ok {
+		out.WindowMS = max(0, lastSign(old).Sub(last).Milliseconds())
+	}
+	return out
+}
+
+// behindFile reports whether no link has applied up to the place seen in the old primary's own binary log.
+func behindFile(links []topology.Link, seen gtid.Position) bool {
+	for _, l := range links {
+		if l.AppliedFile.Contains(seen) {
+			return false
+		}
+	}
+	return true
+}
+
+// newestBeat is when we wrote the newest heartbeat row of the old primary that the candidate has, on our own clock.
+func (e *executor) newestBeat(ctx context.Context, conn *sql.Conn, from topology.Instance) (time.Time, bool) {
+	var micros int64
+	err := conn.QueryRowContext(ctx, fmt.Sprintf("SELECT beat FROM %s.heartbeat WHERE server_id = %d", flavor.Schema, e.servers[from.Name].serverID())).Scan(&micros)
+	if err != nil || micros == 0 {
+		return time.Time{}, false
+	}
+	return time.UnixMicro(micros), true
+}
+
+// lastReceived is when the candidate last received anything: weaker than a heartbeat row, because what it received may
+// have been old.
+func lastReceived(snap *topology.Snapshot, to topology.Instance) (time.Time, bool) {
+	o, ok := snap.Find(to.Name)
+	if !ok || o.FactsAt.IsZero() || o.ReceiveAge == 0 {
+		return time.Time{}, false
+	}
+	return snap.At.Add(-o.ReceiveAge), true
+}
+
+// lastSign is the latest moment at which the old primary may have acknowledged something to a client of ours.
+func lastSign(o topology.Observation) time.Time {
+	last := o.BadSince
+	if o.Replied.After(last) {
+		last = o.Replied
+	}
+	if last.IsZero() {
+		last = time.Now()
+	}
+	return last
+}
+
+// semiSyncWas is what was last seen of the semi-sync settings of the server, zero when nothing.
+func (e *executor) semiSyncWas(i topology.Instance) flavor.SemiSync {
+	if e.semi.server != i.Name {
+		return flavor.SemiSync{}
+	}
+	return e.semi.settings
+}
+
+// exactBySemiSync reports whether every acknowledged transaction is certainly on the candidate: the old primary waited
+// for acknowledgements without end, before it showed a commit to anybody, and the candidate is the only one that gives
+// them.
+func (e *executor) exactBySemiSync(a actRun) bool {
+	was := e.semiSyncWas(a.Op.From)
+	return was.Source && was.Active && was.AfterSync && was.Timeout >= endless && was.Clients == 1 && len(e.cfg.Servers) == 2
+}
+
+// peeked is what is remembered of a primary for the time after its death.
+type peeked struct {
+	server   string
+	settings flavor.SemiSync
+}
+
+// peek reads the primary's semi-sync settings.
+func (e *executor) peek(ctx context.Context, a actRun) (err error) {
+	conn, d, err := e.servers[a.Op.To.Name].conn(ctx)
+	if err != nil {
+		return err
+	}
+	settings, err := d.SemiSync(ctx, conn)
+	if err != nil {
+		_ = conn.Close() // the first error is the one that counts
+		return fmt.Errorf("read the semi-sync settings of %s: %w", a.Op.To.Name, err)
+	}
+	e.semi = peeked{server: a.Op.To.Name, settings: settings}
+	return conn.Close()
+}

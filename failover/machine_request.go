@@ -1,0 +1,92 @@
+package failover
+
+import "fmt"
+
+// request begins a switchover, or refuses it.
+func (s state) request(in inRequest) (state, []action) {
+	if why, later := s.notNow(in); later {
+		s.waiting = in
+		return s, nil
+	} else if why != "" {
+		return s.refuse(in.ID, why)
+	}
+	if s.mode != StateRunning {
+		return s.refuse(in.ID, append([]string{fmt.Sprintf("The state of the cluster is %s.", s.mode)}, s.reasons...)...)
+	}
+	return s.begin(&plan{
+		kind: planSwitchover, steps: []stepName{stepPrecheck}, req: in.Req,
+		op: operation{ID: in.ID, From: s.primary.Instance, Epoch: s.epoch + 1},
+	})
+}
+
+// requestFailover begins an unplanned failover that an operator asks for, or refuses it.
+func (s state) requestFailover(in inFailover) (state, []action) {
+	if why, later := s.notNow(in); later {
+		s.waiting = in
+		return s, nil
+	} else if why != "" {
+		return s.refuse(in.ID, why)
+	}
+	switch from := s.subject(); {
+	case s.parked.why == parkedPromote:
+		return s.refuse(in.ID, append([]string{"It is not certain yet whether an earlier operation has opened another server."}, s.reasons...)...)
+	case s.policy.Mode == ModeOff && !in.Req.DryRun:
+		return s.refuse(in.ID, "The configuration says failover.mode: off, so nobody may move the primary role.")
+	case !from.Known():
+		return s.refuse(in.ID, append([]string{"No primary was ever known, so there is nothing to fail over from."}, s.reasons...)...)
+	case s.mode == StateRunning && !in.Req.Force:
+		return s.refuse(in.ID, fmt.Sprintf("The primary %s answers. Use a switchover, which loses nothing; force a failover only if the switchover is not possible.", from.Name))
+	default:
+		return s.beginFailover(in.ID, in.Req, false)
+	}
+}
+
+// requestRejoin begins the return of a server that was away, or refuses it.
+func (s state) requestRejoin(in inRejoin) (state, []action) {
+	if why, later := s.notNow(in); later {
+		s.waiting = in
+		return s, nil
+	} else if why != "" {
+		return s.refuse(in.ID, why)
+	}
+	d, ok := s.awayServer(in.Req.Server)
+	switch {
+	case !ok:
+		return s.refuse(in.ID, fmt.Sprintf("%s is not away: nothing is known that keeps it from serving.", in.Req.Server))
+	case s.mode != StateRunning:
+		return s.refuse(in.ID, append([]string{fmt.Sprintf("The state of the cluster is %s.", s.mode)}, s.reasons...)...)
+	default:
+		return s.beginReturn(in.ID, d, in.Req)
+	}
+}
+
+// notNow says why a request cannot be taken up; later means that it only has to wait for an inspection to end.
+func (s state) notNow(in input) (why string, later bool) {
+	switch {
+	case s.stopping:
+		return "Onewriter is being stopped.", false
+	case s.waiting != nil:
+		return "Another operation has just been requested.", false
+	case s.plan == nil:
+		return "", false
+	}
+	switch s.plan.kind {
+	case planInspect, planInstall, planClose, planPeek, planRelink:
+		return "", true
+	case planReturn:
+		if s.plan.op.ID == "" {
+			return "", true
+		}
+		return fmt.Sprintf("Another operation is in progress: %s, the return of %s, in step %s.", s.plan.op.ID, s.plan.op.Server, s.plan.step()), false
+	case planFailover, planRetreat:
+		return fmt.Sprintf("Another operation is in progress: %s, a failover from %s, in step %s.", s.plan.op.ID, s.plan.op.From.Name, s.plan.step()), false
+	case planSwitchover, planUndo, planSettle:
+		return fmt.Sprintf("Another operation is in progress: %s, a switchover from %s, in step %s.", s.plan.op.ID, s.plan.op.From.Name, s.plan.step()), false
+	default:
+		return "Another operation is in progress.", false
+	}
+}
+
+func (s state) refuse(id string, reasons ...string) (state, []action) {
+	return s, []action{actReply{ID: id, Outcome: replyRefused, Reasons: reasons, Op: operation{ID: id}}}
+}

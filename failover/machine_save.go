@@ -1,0 +1,59 @@
+package failover
+
+import (
+	"github.com/onewriter/onewriter/coord"
+)
+
+// saving is the state that the current step makes durable.
+func (s state) saving() coord.State {
+	p := s.plan
+	out := s.resting()
+	if p.setAway {
+		out.Away = p.away
+	}
+	switch p.step() {
+	case stepMark:
+		out.Phase, out.Target = coord.PhaseSwitching, p.op.To.Name
+	case stepNote:
+		out.Phase, out.Target = coord.PhaseFailingOver, p.op.To.Name
+	case stepSave:
+		out.Epoch, out.Primary = p.op.Epoch, p.op.To
+		out.Away = without(out.Away, p.op.To.Name)
+		if p.kind == planFailover {
+			out.Failovers = s.recentFailovers()
+		}
+	default:
+	}
+	return out
+}
+
+// resting is the newest durable state as it is while nothing is going on.
+func (s state) resting() coord.State {
+	out := s.known
+	out.Cluster, out.Phase, out.Target = s.cluster, coord.PhaseSettled, ""
+	if s.primary.Instance.Known() {
+		out.Epoch, out.Primary = s.primary.Epoch, s.primary.Instance
+	}
+	return out
+}
+
+// awayServer finds the departure of the server called name.
+func (s state) awayServer(name string) (coord.Departure, bool) {
+	for _, d := range s.known.Away {
+		if d.Server == name {
+			return d, true
+		}
+	}
+	return coord.Departure{}, false
+}
+
+// without returns a copy of list that lacks the server called name; nil when nothing is left.
+func without(list []coord.Departure, name string) []coord.Departure {
+	var out []coord.Departure
+	for _, d := range list {
+		if d.Server != name {
+			out = append(out, d)
+		}
+	}
+	return out
+}
