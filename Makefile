@@ -10,7 +10,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X=runtime.
 
 RACE := ./session/... ./router/... ./proxy/... ./health/... ./failover/... ./backend/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/gtid/...
 
-.PHONY: help build demo test test-unit test-race test-integration bench lint deps clean
+.PHONY: help build demo test test-unit test-race test-integration bench bars lint deps clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -39,6 +39,10 @@ test-integration: ## the built program with real servers and clients
 bench: build ## ratios against direct connections and HAProxy
 	scripts/install-test-deps --bench
 	go run ./integration/bench $(ARGS)
+
+bars: ## kill, hang and cut off primaries many times: times and losses; BARS=50
+	scripts/install-test-deps
+	ONEWRITER_BARS=$(or $(BARS),10) go test -count=1 -timeout 4h -v -run '$(or $(RUN),TestBar)' ./integration | grep -v '^=== '
 
 lint: ## gofmt, go vet, and golangci-lint where it is installed
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt-ed: $$files"; exit 1; fi

@@ -49,12 +49,9 @@ type Policy struct {
 	Priority map[string]int
 }
 
-// completed fills in the defaults.
-func (p Policy) completed() Policy {
-	if p.MaxUnreceivedWindow == 0 {
-		p.MaxUnreceivedWindow = 10 * time.Second
-	}
-	return p
+// DefaultPolicy returns what the configuration's defaults allow.
+func DefaultPolicy() Policy {
+	return Policy{MaxUnreceivedWindow: 10 * time.Second, Cooldown: 30 * time.Second, MaxPerHour: 2, Rejoin: true, RejoinRewind: true}
 }
 
 // FailoverRequest asks for an unplanned failover: the primary has failed, or shall be given up.

@@ -39,7 +39,7 @@ type Config struct {
 	Replication Replication
 	// Limits are the bounds of a switchover; the zero value means DefaultLimits.
 	Limits Limits
-	// Policy is what an unplanned failover may do. The zero value is ModeManual with the defaults.
+	// Policy is what an unplanned failover may do; see DefaultPolicy. The zero value allows nothing without an operator.
 	Policy Policy
 	// Detect are how long the signs of a failure must last.
 	Detect detect.Limits
@@ -167,7 +167,6 @@ func (c Config) validate() (Config, error) {
 	if c.Limits == (Limits{}) {
 		c.Limits = DefaultLimits()
 	}
-	c.Policy = c.Policy.completed()
 	errs := []error{c.Limits.Validate()}
 	for name, missing := range map[string]bool{
 		"Cluster": c.Cluster == "", "Servers": len(c.Servers) == 0, "Monitor": c.Monitor == nil, "DataPath": c.DataPath == nil,

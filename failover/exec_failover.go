@@ -291,18 +291,21 @@ func (e *executor) applyBacklog(ctx context.Context, a actRun, ev evidence) erro
 	if !r.linked {
 		return nil
 	}
-	return e.untilDrained(ctx, a.Op.To.Name, r.new, r.b, func(links []topology.Link) (topology.Link, bool) {
-		for _, l := range links {
-			if l.Channel == r.channel {
-				return l, true
-			}
-		}
-		return topology.Link{}, false
-	}, a.Op.Force)
+	return e.untilDrained(ctx, a.Op.To.Name, r.new, r.b, r.channel, a.Op.Force)
 }
 
-// untilDrained polls until the link that find picks is drained. With force an applier that has stopped is the end, too.
-func (e *executor) untilDrained(ctx context.Context, name string, d flavor.Dialect, q flavor.Querier, find func([]topology.Link) (topology.Link, bool), force bool) error {
+// onChannel finds the link called channel.
+func onChannel(links []topology.Link, channel string) (topology.Link, bool) {
+	for _, l := range links {
+		if l.Channel == channel {
+			return l, true
+		}
+	}
+	return topology.Link{}, false
+}
+
+// untilDrained polls until the link called channel is drained. With force an applier that has stopped is the end, too.
+func (e *executor) untilDrained(ctx context.Context, name string, d flavor.Dialect, q flavor.Querier, channel string, force bool) error {
 	var mark string
 	since := time.Now()
 	for {
@@ -310,7 +313,7 @@ func (e *executor) untilDrained(ctx context.Context, name string, d flavor.Diale
 		if err != nil {
 			return fmt.Errorf("observe %s: %w", name, err)
 		}
-		l, ok := find(facts.Links)
+		l, ok := onChannel(facts.Links, channel)
 		switch {
 		case !ok || drained(l):
 			return nil
@@ -370,10 +373,8 @@ func (e *executor) detach(ctx context.Context, a actRun, out *done) error {
 		return fmt.Errorf("read the position of the binary log of %s: %w", a.Op.To.Name, err)
 	}
 	out.Gone.Promoted, out.Gone.Binlog = facts.Position.String(), r.binlogB.String()
-	for _, l := range facts.Links {
-		if r.linked && l.Channel == r.channel {
-			out.Gone.Received = l.AppliedFile.String()
-		}
+	if l, ok := onChannel(facts.Links, r.channel); ok && r.linked {
+		out.Gone.Received = l.AppliedFile.String()
 	}
 	ev := evidence(out.Evidence)
 	ev.add("promoted", "%s", out.Gone.Promoted)
@@ -393,9 +394,8 @@ func (e *executor) reconnect(ctx context.Context, a actRun, ev evidence) error {
 	if err != nil {
 		return fmt.Errorf("observe %s: %w", a.Op.To.Name, err)
 	}
-	for _, l := range facts.Links {
+	if l, ok := onChannel(facts.Links, r.channel); ok && !l.Running() {
 		switch {
-		case l.Channel != r.channel || l.Running():
 		case l.SQL == topology.ThreadYes:
 			err = r.new.StartReplica(ctx, r.b, r.channel, flavor.ReceiverThread)
 		case drained(l):

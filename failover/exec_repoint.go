@@ -26,8 +26,14 @@ func (e *executor) repoint(ctx context.Context, a actRun, ev evidence) error {
 		ev.add(name, "%v", err)
 		errs = append(errs, fmt.Errorf("point %s at %s: %w", name, a.Op.To.Name, err))
 	}
+	if a.Op.failover() { // the link to the old primary keeps its coordinates until that is judged
+		return errors.Join(errs...)
+	}
 	return errors.Join(append(errs, e.dropOldLink(ctx, a))...)
 }
+
+// failover reports whether the operation leaves a server behind.
+func (o operation) failover() bool { return o.Gone.Server != "" }
 
 // repointOrder puts the old primary last: as soon as it follows the new one its binary log grows again, and the others
 // could not be stopped at the target any more.
@@ -64,9 +70,12 @@ func (e *executor) repointOne(ctx context.Context, a actRun, name string) (err e
 	if facts.Writable() {
 		return errors.New("it is writable")
 	}
+	if a.Op.failover() && a.Op.FilePos {
+		return fmt.Errorf("it replicates by file and position, and its place in the binary log of %s is not known: point it there by hand or rebuild it", a.Op.To.Name)
+	}
 	old, hadLink := linkTo(facts.Links, a.Op.From, e.run.from)
 	if hadLink {
-		if err := d.Wait(ctx, conn, e.run.target); err != nil {
+		if err := e.applied(ctx, a, name, d, conn, old.Channel); err != nil {
 			return fmt.Errorf("wait until it has applied everything of %s: %w", a.Op.From.Name, err)
 		}
 		if err := d.StopReplica(ctx, conn, old.Channel, flavor.BothThreads); err != nil {
@@ -85,6 +94,18 @@ func (e *executor) repointOne(ctx context.Context, a actRun, name string) (err e
 		return err
 	}
 	return e.startFollowing(ctx, conn, d, source, a)
+}
+
+// applied waits until the server has applied everything that the old primary ever had, or, where that is away, all
+// that it has received itself: the new primary has that too.
+func (e *executor) applied(ctx context.Context, a actRun, name string, d flavor.Dialect, conn *sql.Conn, channel string) error {
+	if !a.Op.failover() || e.run.target.Known() {
+		return d.Wait(ctx, conn, e.run.target)
+	}
+	if err := d.StopReplica(ctx, conn, channel, flavor.ReceiverThread); err != nil {
+		return fmt.Errorf("stop its receiver: %w", err)
+	}
+	return e.untilDrained(ctx, name, d, conn, channel, false)
 }
 
 // sourceFor describes the new primary as a source.

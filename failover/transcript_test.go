@@ -151,7 +151,9 @@ func parseInput(s state, line string) (input, error) {
 
 // automatic is a policy that lets the machine act by itself.
 func automatic() Policy {
-	return Policy{Mode: ModeAutomatic, Cooldown: 30 * time.Second, MaxPerHour: 2, Rejoin: true, RejoinRewind: true}.completed()
+	p := DefaultPolicy()
+	p.Mode = ModeAutomatic
+	return p
 }
 
 // parseOrder reads "failover f1 to=b force dry" and "rejoin r1 server=a method=rewind dry".

@@ -207,6 +207,15 @@ type clusterStatus struct {
 		ReadOnly                      bool `json:"read_only"`
 		Problems                      []string
 	}
+	Away []struct {
+		Server, Why, Fence, Verdict string
+		Reasons                     []string
+	}
+	Verdict struct {
+		Kind     string
+		Evidence []string
+	}
+	Blocked []string
 }
 
 func (o *onewriter) status() clusterStatus {
