@@ -34,8 +34,8 @@ func (e *executor) lossOf(ctx context.Context, conn *sql.Conn, from, to topology
 	} else if old.Facts.Position.Kind() == gtid.KindFile && behindFile(facts.Links, old.Facts.Position) {
 		out.AtLeast = 1 // bytes cannot be counted as transactions
 	}
-	last, ok := e.newestBeat(ctx, conn, from)
-	if !ok {
+	last, ok := newestBeat(ctx, conn, e.idOf(from, facts.Links))
+	if !ok && !old.FactsAt.IsZero() { // otherwise the standby was silent since before we looked first
 		last, ok = lastReceived(snap, to)
 	}
 	if ok {
@@ -55,13 +55,24 @@ func behindFile(links []topology.Link, seen gtid.Position) bool {
 }
 
 // newestBeat is when we wrote the newest heartbeat row of the old primary that the candidate has, on our own clock.
-func (e *executor) newestBeat(ctx context.Context, conn *sql.Conn, from topology.Instance) (time.Time, bool) {
+func newestBeat(ctx context.Context, conn *sql.Conn, serverID uint32) (time.Time, bool) {
 	var micros int64
-	err := conn.QueryRowContext(ctx, fmt.Sprintf("SELECT beat FROM %s.heartbeat WHERE server_id = %d", flavor.Schema, e.servers[from.Name].serverID())).Scan(&micros)
+	err := conn.QueryRowContext(ctx, fmt.Sprintf("SELECT beat FROM %s.heartbeat WHERE server_id = %d", flavor.Schema, serverID)).Scan(&micros)
 	if err != nil || micros == 0 {
 		return time.Time{}, false
 	}
 	return time.UnixMicro(micros), true
+}
+
+// idOf is the server id of the old primary: as it said itself, or as the candidate's link knows it.
+func (e *executor) idOf(from topology.Instance, links []topology.Link) uint32 {
+	if id := e.servers[from.Name].serverID(); id != 0 {
+		return id
+	}
+	if l, ok := linkTo(links, from, e.servers[from.Name]); ok {
+		return l.SourceServerID
+	}
+	return 0
 }
 
 // lastReceived is when the candidate last received anything: weaker than a heartbeat row, because what it received may
