@@ -55,6 +55,10 @@ func errHeld(reason string) *clientError {
 	return &clientError{erNoPrimary, "HY000", "onewriter: no server accepts this now, nothing was executed: " + reason, false}
 }
 
+func errHeldLong(reason string) *clientError {
+	return errHeld("the primary cannot be written to for longer than hold_timeout: " + reason)
+}
+
 func errUnreachable(server string, err error) *clientError {
 	return &clientError{erNoPrimary, "HY000", fmt.Sprintf("onewriter: can't connect to %s, nothing was executed: %v", server, err), false}
 }

@@ -57,6 +57,13 @@ func (g *Gate) Resume() time.Duration {
 	return g.longest
 }
 
+// Reason is why the gate is or was closed last, for clients.
+func (g *Gate) Reason() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.reason
+}
+
 // Holding reports whether the gate is closed.
 func (g *Gate) Holding() bool { return g.holding.Load() }
 

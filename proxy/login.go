@@ -95,7 +95,7 @@ func (s *clientSession) firstServer() (*backend.Greeted, router.Decision, error)
 		switch {
 		case (d.Primary || !d.Target.Known()) && s.cluster.gate.Holding():
 			if err := s.cluster.gate.Wait(s.ctx(), time.Until(deadline)); err != nil {
-				return nil, d, errHeld("the primary role is being moved and did not arrive in time")
+				return nil, d, errHeldLong(s.cluster.gate.Reason())
 			}
 			continue
 		case !d.Target.Known():

@@ -148,7 +148,7 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 			if s.cluster.gate.Holding() {
 				s.setActivity(idle)
 				if err := s.cluster.gate.Wait(s.ctx(), limit); err != nil {
-					return d, errHeld("the primary role is being moved and did not arrive in time")
+					return d, errHeldLong(s.cluster.gate.Reason())
 				}
 				if s.client.gone() {
 					return d, io.EOF // nobody waits for the outcome: do not begin
