@@ -29,7 +29,7 @@ func (c *Controller) answer(a actReply) {
 	case replyAborted, replyUnresolved:
 		out.err = &AbortedError{ID: a.ID, Phase: string(a.Phase), Reasons: a.Reasons, Unresolved: a.Outcome == replyUnresolved}
 	}
-	c.record(r, a)
+	c.record(r, a, out)
 	if c.current == r {
 		c.current = nil
 	}
@@ -86,7 +86,7 @@ func (c *Controller) rejoinResult(r *record, a actReply) RejoinResult {
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // record writes the end of an operation to journal and log.
-func (c *Controller) record(r *record, a actReply) {
+func (c *Controller) record(r *record, a actReply, out reply) {
 	kind := "end"
 	if a.Outcome == replyRefused {
 		kind = "refused"
@@ -95,9 +95,7 @@ func (c *Controller) record(r *record, a actReply) {
 		Kind: kind, Operation: a.ID, Outcome: a.Outcome.String(), Step: string(a.Phase), Epoch: a.Op.Epoch, Primary: c.state.primary.Instance.Name,
 		MS: milliseconds(time.Since(r.begun)), Reasons: append(append([]string(nil), a.Reasons...), a.Notes...),
 	}
-	if _, ok := r.in.(inFailover); ok && a.Op.To.Known() {
-		e.Evidence = map[string]string{"from": a.Op.From.Name, "to": a.Op.To.Name, "fence": a.Op.Gone.Fence, "loss": lossInWords(a.Op.Gone).Sentence}
-	}
+	e.Evidence = endEvidence(r.in, a, out)
 	c.append(e)
 	c.log.Info().Str("operation", a.ID).Str("outcome", a.Outcome.String()).Str("from", a.Op.From.Name).Str("to", a.Op.To.Name).Str("server", a.Op.Server).
 		Strs("reasons", a.Reasons).Strs("warnings", a.Notes).Msg("operation ended")

@@ -285,10 +285,10 @@ func (c *Controller) announce(a actRun) {
 		e.Evidence = map[string]string{"to": p.req.To, "dry_run": fmt.Sprint(p.req.DryRun), "by": p.req.By}
 	case a.Step == stepAssess && !p.auto, a.Step == stepNote && p.auto:
 		e.Reasons = append([]string{c.state.trouble()}, c.state.verdict.Evidence...)
-		e.Evidence = map[string]string{"verdict": c.state.verdict.Kind.String(), "to": p.failover.To, "force": fmt.Sprint(p.failover.Force), "by": p.failover.By}
+		e.Evidence = map[string]string{"verdict": c.state.verdict.Kind.String(), "to": p.failover.To, "force": fmt.Sprint(p.failover.Force), "dry_run": fmt.Sprint(p.failover.DryRun), "by": p.failover.By}
 	case a.Step == stepQuarantine:
 		e.Primary = a.Op.To.Name
-		e.Evidence = map[string]string{"server": a.Op.Server, "method": p.rejoin.Method, "by": p.rejoin.By}
+		e.Evidence = map[string]string{"server": a.Op.Server, "method": p.rejoin.Method, "dry_run": fmt.Sprint(p.rejoin.DryRun), "by": p.rejoin.By}
 	default:
 		return
 	}
