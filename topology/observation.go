@@ -87,6 +87,8 @@ type Link struct {
 	Heartbeats uint64
 	// HeartbeatPeriod is how often the source sends one while it has no events; 0 when unknown.
 	HeartbeatPeriod time.Duration
+	// Retry is how long the receiver waits between two attempts to reach its source; 0 when unknown.
+	Retry time.Duration
 	// Delay is the configured replication delay (SOURCE_DELAY); such a replica is no candidate.
 	Delay time.Duration
 }
@@ -133,6 +135,12 @@ type Observation struct {
 	// ReceiveAge is how long ago the standby last received anything (event or heartbeat) from its source, as of the
 	// snapshot's time; 0 for a server that has no link.
 	ReceiveAge time.Duration
+	// ReceivedAt is when the server was last seen to have received something more than before; zero when it was not, in
+	// the time that it has been watched with the present primary.
+	ReceivedAt time.Time
+	// WritableSince is when the first of the present run of answers came that showed the server writable; zero when
+	// the last one did not, or when it is not known.
+	WritableSince time.Time
 	// MeasuredLag is how long the standby takes to apply what we write on the primary: the age of our oldest heartbeat
 	// row that has not arrived, on our own clock. Negative when unknown, and on the primary.
 	MeasuredLag time.Duration

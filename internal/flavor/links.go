@@ -41,16 +41,24 @@ func linkOf(r record) topology.Link {
 		ReceivedFile:   gtid.FilePos(r.str("master_log_file"), r.uint("read_master_log_pos")),
 		AppliedFile:    gtid.FilePos(r.str("relay_master_log_file"), r.uint("exec_master_log_pos")),
 		Delay:          time.Duration(r.uint("sql_delay")) * time.Second,
+		Retry:          time.Duration(r.uint("connect_retry")) * time.Second,
 	}
-	if period, err := strconv.ParseFloat(r.str("slave_heartbeat_period"), 64); err == nil { // MariaDB only
-		l.HeartbeatPeriod = time.Duration(period * float64(time.Second))
-	}
+	l.HeartbeatPeriod = heartbeatPeriod(r.str("slave_heartbeat_period")) // MariaDB only
 	if lag := r["seconds_behind_master"]; lag.Valid {
 		if n, err := strconv.Atoi(lag.String); err == nil {
 			l.LagKnown, l.Lag = true, time.Duration(n)*time.Second
 		}
 	}
 	return l
+}
+
+// heartbeatPeriod reads a number of seconds; 0 when it is none.
+func heartbeatPeriod(seconds string) time.Duration {
+	n, err := strconv.ParseFloat(seconds, 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n * float64(time.Second))
 }
 
 // threadState reads Yes, No, Connecting and MariaDB's Preparing.

@@ -88,14 +88,15 @@ func readable(ctx context.Context, q Querier, query string) (bool, error) {
 
 func gtidOn(mode string) bool { return mode == "ON" || mode == "ON_PERMISSIVE" }
 
-// heartbeatColumn is an expression with the counters of all channels as HEX(name)=count,...
+// heartbeatColumn is an expression with the counters and the periods in seconds of all channels, as
+// HEX(name)=count/period,... (without the period before 5.7).
 func (d *mysql) heartbeatColumn() string {
 	if d.kind == KindMySQL56 {
 		return `(SELECT CONCAT('=', variable_value) FROM information_schema.global_status
 WHERE variable_name = 'SLAVE_RECEIVED_HEARTBEATS')`
 	}
-	return `(SELECT GROUP_CONCAT(HEX(channel_name), '=', count_received_heartbeats)
-FROM performance_schema.replication_connection_status)`
+	return `(SELECT GROUP_CONCAT(HEX(channel_name), '=', count_received_heartbeats, '/', heartbeat_interval)
+FROM performance_schema.replication_connection_status JOIN performance_schema.replication_connection_configuration USING (channel_name))`
 }
 
 func (d *mysql) observeStatement() string {
@@ -144,10 +145,11 @@ func (d *mysql) Observe(ctx context.Context, q Querier) (topology.Facts, error) 
 	return f, nil
 }
 
-// setHeartbeats reads HEX(channel)=count,... into the links.
+// setHeartbeats reads HEX(channel)=count/period,... into the links.
 func setHeartbeats(links []topology.Link, beats string) {
 	for part := range strings.SplitSeq(beats, ",") {
-		name, count, ok := strings.Cut(part, "=")
+		name, rest, ok := strings.Cut(part, "=")
+		count, period, _ := strings.Cut(rest, "/")
 		channel, err1 := hex.DecodeString(name)
 		n, err2 := strconv.ParseUint(count, 10, 64)
 		if !ok || err1 != nil || err2 != nil {
@@ -156,6 +158,7 @@ func setHeartbeats(links []topology.Link, beats string) {
 		for i := range links {
 			if links[i].Channel == string(channel) {
 				links[i].Heartbeats = n
+				links[i].HeartbeatPeriod = heartbeatPeriod(period)
 			}
 		}
 	}

@@ -190,6 +190,9 @@ func TestHeartbeatCounterMoves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if l := f.Links[0]; l.HeartbeatPeriod != time.Second || l.Retry != time.Second {
+				t.Fatalf("heartbeat period %s, retry %s, want 1s for both", l.HeartbeatPeriod, l.Retry)
+			}
 			switch n := f.Links[0].Heartbeats; {
 			case first == 0:
 				first = n

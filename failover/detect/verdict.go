@@ -1,10 +1,6 @@
 package detect
 
-import (
-	"time"
-
-	"github.com/onewriter/onewriter/topology"
-)
+import "time"
 
 // Kind is what is the matter with the primary. The string form is the API's word and the metric label.
 type Kind uint8
@@ -48,18 +44,4 @@ type Verdict struct {
 	Since time.Time `json:"since,omitzero"`
 	// Evidence are whole sentences, each one sign with its source.
 	Evidence []string `json:"evidence"`
-}
-
-// Limits are how long signs must last. The zero value means DefaultLimits.
-type Limits struct {
-	Hang    time.Duration // a primary that does not answer in time for this long hangs. Default 2 s
-	Silence time.Duration // a standby that received nothing for this long receives nothing. Default 2.5 s
-}
-
-// DefaultLimits returns the limits that fit a heartbeat of one second.
-func DefaultLimits() Limits { return Limits{Hang: 2 * time.Second, Silence: 2500 * time.Millisecond} }
-
-// Judge says what is the matter with the server called primary, judged by one snapshot. It is pure.
-func Judge(snap *topology.Snapshot, primary string, l Limits) Verdict {
-	return Verdict{Kind: Unknown, Cause: Unknown, Primary: primary}
 }
