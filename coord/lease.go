@@ -105,6 +105,8 @@ type Departure struct {
 	Fence string `json:"fence"`
 	// Seen is the last position of the server that the monitor saw, in its own notation; "" when unknown.
 	Seen string `json:"seen,omitempty"`
+	// UUID is its server_uuid (MariaDB: server_uid) when the monitor saw it last; "" when unknown.
+	UUID string `json:"uuid,omitempty"`
 	// Promoted is the history of the new primary when it was opened.
 	Promoted string `json:"promoted,omitempty"`
 	// Received is the place in the departed server's own binary log (file:offset) up to which the new primary had

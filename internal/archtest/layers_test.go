@@ -87,7 +87,7 @@ var libraries = map[string]struct {
 	"github.com/go-mysql-org/go-mysql/server":    {nil, "it cannot offer what servers offer: an oracle for tests only"},
 	"github.com/go-mysql-org/go-mysql/packet":    {nil, "it hides the kind of an I/O error and allocates per packet"},
 	"github.com/prometheus/client_golang":        {[]string{"admin", "proxy", "health", "cmd/onewriter"}, "decisions are not metrics"},
-	"database/sql":                               {[]string{"cmd/onewriter", "failover", "failover/fence", "failover/rejoin", "failover/rewind", "failover/watchdog", "doctor", "health", "internal/flavor", "internal/auth", "internal/demo", "internal/mysqltest"}, "the data path forwards bytes"},
+	"database/sql":                               {[]string{"cmd/onewriter", "failover", "failover/fence", "failover/rejoin", "failover/rewind", "failover/watchdog", "doctor", "health", "internal/binlog", "internal/flavor", "internal/auth", "internal/demo", "internal/mysqltest"}, "the data path forwards bytes"},
 	"github.com/onewriter/onewriter/integration": {nil, "suites are not imported"},
 }
 

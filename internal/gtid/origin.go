@@ -158,3 +158,27 @@ func (p Position) chronological() []mariaEntry {
 	})
 	return entries
 }
+
+// LostOf gives the part of q written by the server with that server_id which p must have lost, of MariaDB positions;
+// unknown for other kinds. In a domain in which p has transactions of that server they must reach as far; in another
+// one, as after a restore from a backup of q's server, p has everything up to its newest transaction.
+func (p Position) LostOf(server uint32, q Position) Position {
+	if p.kind != KindMariaDB || q.kind != KindMariaDB {
+		return Position{}
+	}
+	newest := newestByDomain(p.maria)
+	var lost []mariaEntry
+	for _, e := range q.maria {
+		if e.server != server {
+			continue
+		}
+		reached := newest[e.domain]
+		if i, ok := slices.BinarySearchFunc(p.maria, e, orderMaria); ok {
+			reached = p.maria[i].seq
+		}
+		if reached < e.seq {
+			lost = append(lost, e)
+		}
+	}
+	return mariaPosition(lost)
+}

@@ -63,3 +63,21 @@ func parsed(t *testing.T, parse func(string) (Position, error), text string) Pos
 	}
 	return p
 }
+
+func TestLostOf(t *testing.T) {
+	for _, c := range []struct{ was, is, lost string }{
+		{"0-10-9", "0-10-9,0-20-12", ""},
+		{"0-10-3,0-20-9", "0-10-8,0-20-9", "0-10-8"}, // restored from an older copy, then fed by the primary
+		{"0-10-8", "0-10-9,0-20-12", "0-10-9"},       // a crash took its last transaction
+		{"0-20-12", "0-10-9,0-20-30", ""},            // restored from a backup of the primary
+		{"0-20-8", "0-10-9,0-20-30", "0-10-9"},       // from one that is too old
+		{"", "0-10-9", "0-10-9"},
+		{"0-10-9,1-20-4", "0-10-9,1-10-5", "1-10-5"},
+		{"0-10-12", "0-10-9", ""},
+	} {
+		got := parsed(t, ParseMariaDB, c.was).LostOf(10, parsed(t, ParseMariaDB, c.is))
+		if got.String() != c.lost {
+			t.Errorf("%q against %q lost %q, want %q", c.was, c.is, got, c.lost)
+		}
+	}
+}

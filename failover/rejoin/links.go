@@ -1,0 +1,147 @@
+package rejoin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/topology"
+)
+
+const lookEvery = 20 * time.Millisecond
+
+// linkTo finds the link that reads from the server source.
+func linkTo(links []topology.Link, source Server, id uint32) (topology.Link, bool) {
+	for _, l := range links {
+		if l.Source == source.Instance.Address || l.SourceServerID == id && id != 0 {
+			return l, true
+		}
+	}
+	return topology.Link{}, false
+}
+
+// channel reads the link of s called channel.
+func (s Server) channel(ctx context.Context, channel string) (topology.Link, error) {
+	facts, err := s.observe(ctx)
+	if err != nil {
+		return topology.Link{}, err
+	}
+	for _, l := range facts.Links {
+		if l.Channel == channel {
+			return l, nil
+		}
+	}
+	return topology.Link{}, fmt.Errorf("%s has no link called %q any more", s.Instance.Name, channel)
+}
+
+// broken says why the link does not run and will not start to by waiting; nil while it may.
+func broken(s Server, l topology.Link) error {
+	switch {
+	case l.SQL == topology.ThreadNo && l.SQLErrno != 0:
+		return fmt.Errorf("the applier of %s from %s stopped with error %d: %s", s.Instance.Name, l.Source, l.SQLErrno, l.SQLError)
+	case l.IO == topology.ThreadNo && l.IOErrno != 0:
+		return fmt.Errorf("the receiver of %s from %s stopped with error %d: %s", s.Instance.Name, l.Source, l.IOErrno, l.IOError)
+	default:
+		return nil
+	}
+}
+
+// start starts threads of the link and waits until both run.
+func start(ctx context.Context, s Server, channel string, which flavor.Threads) error {
+	if err := s.Dialect.StartReplica(ctx, s.DB, channel, which); err != nil {
+		return fmt.Errorf("start the replication of %s: %w", s.Instance.Name, err)
+	}
+	for {
+		l, err := s.channel(ctx, channel)
+		if err != nil {
+			return err
+		}
+		if l.Running() {
+			return nil
+		}
+		if err := broken(s, l); err != nil {
+			return err
+		}
+		if err := pause(ctx, lookEvery); err != nil {
+			return errors.Join(fmt.Errorf("the replication of %s from %s does not come up (receiver %s, applier %s): %w", s.Instance.Name, l.Source, l.IO, l.SQL, err), said(l))
+		}
+	}
+}
+
+// said is the link's own error, nil when it has none.
+func said(l topology.Link) error {
+	switch {
+	case l.IOError != "":
+		return errors.New(l.IOError)
+	case l.SQLError != "":
+		return errors.New(l.SQLError)
+	default:
+		return nil
+	}
+}
+
+// watch returns when all links named have run for a while without a stop.
+func watch(ctx context.Context, d time.Duration, links ...channelOf) error {
+	for end := time.Now().Add(d); ; {
+		for _, c := range links {
+			l, err := c.server.channel(ctx, c.channel)
+			if err != nil {
+				return err
+			}
+			if err := broken(c.server, l); err != nil {
+				return err
+			}
+			if !l.Running() {
+				return fmt.Errorf("the replication of %s from %s does not run (receiver %s, applier %s)", c.server.Instance.Name, l.Source, l.IO, l.SQL)
+			}
+		}
+		if time.Now().After(end) {
+			return nil
+		}
+		if err := pause(ctx, 5*lookEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// channelOf names a link.
+type channelOf struct {
+	server  Server
+	channel string
+}
+
+// drained reports whether the link has applied everything it received, by the places in the source's log.
+func drained(l topology.Link) bool {
+	return !l.ReceivedFile.Known() || l.AppliedFile.Contains(l.ReceivedFile) || flavor.ReadAll(l.ApplierState) ||
+		l.Received.Kind() == gtid.KindMariaDB && l.Applied.Contains(l.Received)
+}
+
+// drain lets the applier alone work off what the stopped link has received, and stops it again: on MariaDB starting both
+// threads would delete it.
+func drain(ctx context.Context, s Server, channel string) error {
+	l, err := s.channel(ctx, channel)
+	if err != nil || drained(l) {
+		return err
+	}
+	if err := s.Dialect.StartReplica(ctx, s.DB, channel, flavor.ApplierThread); err != nil {
+		return fmt.Errorf("start the applier of %s: %w", s.Instance.Name, err)
+	}
+	for !drained(l) {
+		if err := pause(ctx, lookEvery); err != nil {
+			return fmt.Errorf("%s does not apply what it has received from %s: %w", s.Instance.Name, l.Source, err)
+		}
+		if l, err = s.channel(ctx, channel); err != nil {
+			return err
+		}
+		if err := broken(s, l); err != nil {
+			return err
+		}
+	}
+	if err := s.Dialect.StopReplica(ctx, s.DB, channel, flavor.ApplierThread); err != nil {
+		return fmt.Errorf("stop the applier of %s: %w", s.Instance.Name, err)
+	}
+	return nil
+}

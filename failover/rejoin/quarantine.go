@@ -1,0 +1,116 @@
+package rejoin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/onewriter/onewriter/failover/fence"
+	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// Quarantine makes s read-only for certain, stops both threads of all its links and switches its source side of
+// semi-sync off. It can be repeated. A fence that hangs because commits wait for an acknowledgement that nobody gives is
+// helped: all clients are cut off, then the commits are let go; their clients never hear of success. The links are
+// stopped even when s could not be closed; the error then wraps what package fence says.
+func Quarantine(ctx context.Context, s Server, l fence.Limits) error {
+	err := closeServer(ctx, s, l)
+	if err == nil {
+		err = sourceOff(ctx, s)
+	}
+	return errors.Join(err, stopLinks(ctx, s))
+}
+
+func closeServer(ctx context.Context, s Server, l fence.Limits) error {
+	err := attempt(ctx, s, l)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	semi, readErr := s.Dialect.SemiSync(ctx, s.DB)
+	if readErr != nil || !semi.Source {
+		return errors.Join(err, readErr)
+	}
+	if err := cutClients(ctx, s); err != nil {
+		return err
+	}
+	if err := sourceOff(ctx, s); err != nil {
+		return err
+	}
+	return attempt(ctx, s, l)
+}
+
+// attempt fences s once.
+func attempt(ctx context.Context, s Server, l fence.Limits) error {
+	a, err := fence.New(ctx, s.fencing(), l)
+	if err != nil {
+		return err
+	}
+	defer a.Release()
+	_, err = a.Close(ctx)
+	return err
+}
+
+// sourceOff switches the source side of semi-sync off, which belongs to the primary alone.
+func sourceOff(ctx context.Context, s Server) error {
+	if err := s.Dialect.SetSemiSyncSource(ctx, s.DB, false); err != nil {
+		return fmt.Errorf("switch the source side of semi-sync on %s off: %w", s.Instance.Name, err)
+	}
+	return nil
+}
+
+// cutClients ends all ordinary sessions, so that nobody hears that a commit succeeded.
+func cutClients(ctx context.Context, s Server) error {
+	sessions, err := s.Dialect.Sessions(ctx, s.DB)
+	if err != nil {
+		return fmt.Errorf("list the sessions of %s: %w", s.Instance.Name, err)
+	}
+	for _, x := range sessions {
+		if x.User == s.ControlUser || x.Replication || x.System {
+			continue
+		}
+		_ = s.Dialect.Kill(ctx, s.DB, x.ID) // gone already, or the second fence fails because of it
+	}
+	return nil
+}
+
+// stopLinks stops both threads of all links and sees them stopped. What was received and not applied can be fetched
+// again: the server that came back is not where the truth is.
+func stopLinks(ctx context.Context, s Server) error {
+	facts, err := s.observe(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range facts.Links {
+		if l.IO == topology.ThreadNo && l.SQL == topology.ThreadNo {
+			continue
+		}
+		if err := s.Dialect.StopReplica(ctx, s.DB, l.Channel, flavor.BothThreads); err != nil {
+			return fmt.Errorf("stop the link of %s to %s: %w", s.Instance.Name, l.Source, err)
+		}
+	}
+	return awaitStopped(ctx, s)
+}
+
+func awaitStopped(ctx context.Context, s Server) error {
+	for {
+		facts, err := s.observe(ctx)
+		if err != nil {
+			return err
+		}
+		var running []string
+		for _, l := range facts.Links {
+			if l.IO != topology.ThreadNo || l.SQL != topology.ThreadNo {
+				running = append(running, l.Source)
+			}
+		}
+		if len(running) == 0 {
+			return nil
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return fmt.Errorf("the links of %s to %s do not stop: %w", s.Instance.Name, strings.Join(running, ", "), err)
+		}
+	}
+}
