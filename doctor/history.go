@@ -1,0 +1,4 @@
+package doctor
+
+type mark struct{}
+type start struct{}
