@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -252,7 +253,14 @@ func (l *load) writeOne(ctx context.Context) {
 	begun := time.Now()
 	err := l.c.gate.use(ctx, func(ctx context.Context, db *sql.DB, p topology.Primary) error {
 		a.epoch, a.name = p.Epoch, p.Instance.Name
-		_, err := db.ExecContext(context.WithoutCancel(ctx), "INSERT INTO acks VALUES (?, @@server_id, ?)", a.id, uint64(p.Epoch))
+		bounded, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		defer context.AfterFunc(ctx, func() {
+			if !errors.Is(context.Cause(ctx), context.Canceled) { // cut off; the end of the load lets it finish
+				cancel()
+			}
+		})()
+		_, err := db.ExecContext(bounded, "INSERT INTO acks VALUES (?, @@server_id, ?)", a.id, uint64(p.Epoch))
 		return err
 	})
 	l.mu.Lock()

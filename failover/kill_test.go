@@ -13,6 +13,18 @@ import (
 // and its connections to the servers are gone.
 func (c *cluster) killAt(point string) {
 	c.t.Helper()
+	c.killDuring(point, func(ctl *Controller) {
+		go func() {
+			if _, err := ctl.Switchover(context.Background(), Request{}); err == nil {
+				c.t.Errorf("%s: the switchover succeeded", point)
+			}
+		}()
+	})
+}
+
+// killDuring is killAt for whatever begin sets off.
+func (c *cluster) killDuring(point string, begin func(*Controller)) {
+	c.t.Helper()
 	c.limits.Stop = 100 * time.Millisecond
 	reached, released := make(chan struct{}), make(chan struct{})
 	c.hook.Store(nil)
@@ -27,11 +39,7 @@ func (c *cluster) killAt(point string) {
 		return nil
 	}
 	c.hook.Store(&h)
-	go func() {
-		if _, err := ctl.Switchover(context.Background(), Request{}); err == nil {
-			c.t.Errorf("%s: the switchover succeeded", point)
-		}
-	}()
+	begin(ctl)
 	select {
 	case <-reached:
 	case <-time.After(20 * time.Second):

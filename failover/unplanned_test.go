@@ -1,0 +1,259 @@
+package failover
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/onewriter/onewriter/health"
+	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/mysqltest"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// mortal is a cluster whose servers are killed: its own pair, watched by the real monitor.
+type mortal struct {
+	*cluster
+	pair    *mysqltest.Pair
+	monitor *health.Monitor
+}
+
+// newMortal starts a pair (or star) of its own.
+func newMortal(t *testing.T, o mysqltest.PairOptions) *mortal {
+	t.Helper()
+	mysqltest.RequireFlavor(t, o.Flavor)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	pair, err := mysqltest.StartPair(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pair.Close() })
+	m := &mortal{pair: pair}
+	m.cluster = &cluster{t: t, admin: map[string]*sql.DB{}, app: map[string]*sql.DB{}, path: filepath.Join(t.TempDir(), "state.json"), limits: DefaultLimits(), user: mysqltest.ControlUser, password: mysqltest.ControlPassword}
+	for i, s := range pair.Servers {
+		name := string(rune('a' + i))
+		m.servers = append(m.servers, topology.Instance{Name: name, Address: s.Addr()})
+		m.admin[name] = openDB(t, mysqltest.ControlUser, mysqltest.ControlPassword, s.Addr(), "")
+		m.app[name] = openDB(t, mysqltest.AppUser, mysqltest.AppPassword, s.Addr(), "app")
+		m.app[name].SetMaxIdleConns(32)
+	}
+	m.policy = automatic()
+	m.policy.Cooldown, m.policy.MaxPerHour = 0, 0
+	m.gate = newGateway(m.app)
+	m.watchServers()
+	m.watch = m.monitor
+	return m
+}
+
+// watchServers runs the real monitor until the test ends.
+func (m *mortal) watchServers() {
+	m.t.Helper()
+	var err error
+	m.monitor, err = health.New(health.Config{
+		Cluster: "c", Servers: m.servers, Heartbeat: true, Writer: "test", Logger: zerolog.Nop(),
+		Connect: func(i topology.Instance) (*sql.DB, error) { return openDB(m.t, m.user, m.password, i.Address, ""), nil },
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = m.monitor.Run(ctx) })
+	m.t.Cleanup(func() { cancel(); wg.Wait() })
+}
+
+func (m *mortal) server(name string) *mysqltest.Server { return m.pair.Servers[name[0]-'a'] }
+
+// onMortals runs a test on each flavour, with GTID and with file and position.
+func onMortals(t *testing.T, run func(t *testing.T, m *mortal)) {
+	for _, f := range []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL} {
+		for _, filePos := range []bool{false, true} {
+			name := f.String() + map[bool]string{false: "/gtid", true: "/file"}[filePos]
+			t.Run(name, func(t *testing.T) { run(t, newMortal(t, mysqltest.PairOptions{Flavor: f, FilePos: filePos})) })
+		}
+	}
+}
+
+// The primary is killed under load: the standby takes over by itself, clients go on, and what is lost is no more than
+// what was said. The old primary comes back and follows again.
+func TestFailoverAfterKill(t *testing.T) {
+	onMortals(t, func(t *testing.T, m *mortal) {
+		ctl, _ := m.start(nil)
+		m.waitState(ctl, StateRunning)
+		m.createTable("a")
+		l := m.startLoad(4, 2*time.Millisecond)
+		time.Sleep(1500 * time.Millisecond)
+		killed := time.Now()
+		m.server("a").Kill9()
+		m.waitFor("b is primary", func() bool { return ctl.Status().Primary == "b" })
+		took := time.Since(killed)
+		if !l.goesOn() {
+			t.Error("nothing is written after the failover")
+		}
+		s := ctl.Status()
+		if s.Epoch != 2 || s.State != StateDegraded || len(s.Away) != 1 || s.Away[0].Server != "a" {
+			t.Errorf("after the failover: %+v", s)
+		}
+		t.Logf("took %s, %+v", took, s.Away)
+		m.revive("a")
+		m.waitState(ctl, StateRunning)
+		acks, _ := l.stop()
+		m.wantOnlyWritable("b")
+		m.wantEverywhere(acks)
+	})
+}
+
+// Whatever the moment at which Onewriter is killed in a failover, the next process ends it: one server is opened, the
+// dead one is left behind, and when that comes back it follows.
+func TestKillInFailover(t *testing.T) {
+	for _, f := range []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL} {
+		t.Run(f.String(), func(t *testing.T) { testKillInFailover(t, newMortal(t, mysqltest.PairOptions{Flavor: f})) })
+	}
+}
+
+func testKillInFailover(t *testing.T, m *mortal) {
+	ctl, stop := m.start(nil)
+	m.waitState(ctl, StateRunning)
+	m.createTable("a")
+	l := m.startLoad(2, 5*time.Millisecond)
+	stop()
+	primary := "a"
+	for _, step := range []stepName{stepNote, stepCutoff, stepFenceOld, stepSilence, stepApply, stepDetach, stepPromote, stepEpoch, stepSave, stepPublish} {
+		point := string(step) + ":after"
+		m.killDuring(point, func(*Controller) { m.server(primary).Kill9() })
+		ctl, stop := m.start(nil)
+		other := map[string]string{"a": "b", "b": "a"}[primary]
+		m.waitFor(point+": "+other+" is primary", func() bool { return ctl.Status().Primary == other })
+		if s := ctl.Status(); len(s.Away) != 1 || s.Away[0].Server != primary {
+			t.Errorf("killed at %s: away are %+v", point, s.Away)
+		}
+		if !l.goesOn() {
+			t.Errorf("killed at %s: nothing is written any more", point)
+		}
+		m.revive(primary)
+		m.waitState(ctl, StateRunning)
+		m.wantOnlyWritable(other)
+		stop()
+		primary = other
+	}
+	l.stop()
+	m.wantSameRows()
+}
+
+// revive starts a dead server again, read-only as it should.
+func (m *mortal) revive(name string) {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := m.server(name).RestartWith(ctx, map[string]string{"read-only": "1"}); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// Three servers: one that has received less does not take over, and follows the one that does.
+func TestFailoverInStar(t *testing.T) {
+	for _, f := range []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL} {
+		t.Run(f.String(), func(t *testing.T) {
+			testFailoverInStar(t, newMortal(t, mysqltest.PairOptions{Flavor: f, Standbys: 2}))
+		})
+	}
+}
+
+func testFailoverInStar(t *testing.T, m *mortal) {
+	m.policy.MaxDataLoss = 1000
+	ctl, _ := m.start(nil)
+	m.waitState(ctl, StateRunning)
+	m.createTable("a")
+	l := m.startLoad(4, 2*time.Millisecond)
+	time.Sleep(time.Second)
+	m.stopReceiver("b") // b, the first one in the configuration, has less
+	time.Sleep(500 * time.Millisecond)
+	m.server("a").Kill9()
+	m.waitFor("c is primary", func() bool { return ctl.Status().Primary == "c" })
+	if !l.goesOn() {
+		t.Error("nothing is written after the failover")
+	}
+	m.waitFor("b follows c", func() bool { return m.follows("b", "c") })
+	m.revive("a")
+	m.waitState(ctl, StateRunning)
+	if !m.follows("a", "c") {
+		t.Error("a does not follow c")
+	}
+	acks, _ := l.stop()
+	m.wantOnlyWritable("c")
+	m.wantEverywhere(acks)
+}
+
+// stopReceiver stops the receiver of a standby.
+func (c *cluster) stopReceiver(name string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	d, err := flavor.Detect(ctx, c.admin[name])
+	if err == nil {
+		err = d.StopReplica(ctx, c.admin[name], "", flavor.ReceiverThread)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// follows reports whether a link of the server from the one called source runs.
+func (c *cluster) follows(name, source string) bool {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	d, err := flavor.Detect(ctx, c.admin[name])
+	if err != nil {
+		return false
+	}
+	facts, err := d.Observe(ctx, c.admin[name])
+	if err != nil {
+		return false
+	}
+	for _, l := range facts.Links {
+		if l.Running() && l.Source == c.address(source) {
+			return true
+		}
+	}
+	return false
+}
+
+// A primary that hangs is replaced; when it wakes up it is closed at once.
+func TestFailoverOfHungPrimary(t *testing.T) {
+	onMortals(t, func(t *testing.T, m *mortal) {
+		ctl, _ := m.start(nil)
+		m.waitState(ctl, StateRunning)
+		m.createTable("a")
+		l := m.startLoad(4, 2*time.Millisecond)
+		time.Sleep(1500 * time.Millisecond)
+		hung := time.Now()
+		m.server("a").Pause()
+		m.waitFor("b is primary", func() bool { return ctl.Status().Primary == "b" })
+		t.Logf("took %s, %+v", time.Since(hung), ctl.Status().Away)
+		goesOn := l.goesOn()
+		m.server("a").Continue()
+		if !goesOn {
+			t.Error("nothing is written after the failover")
+		}
+		m.waitFor("a is closed", func() bool { ro, _ := m.flags("a"); return ro })
+		m.waitFor("a is judged", func() bool { s := ctl.Status(); return len(s.Away) == 0 || s.Away[0].Verdict != "" })
+		if s := ctl.Status(); len(s.Away) > 0 && s.Away[0].Verdict == verdictDiverged {
+			r, err := ctl.Rejoin(context.Background(), RejoinRequest{Server: "a", Method: RejoinRewind})
+			if err != nil {
+				t.Fatalf("rewind: %+v, %v", r, err)
+			}
+			t.Logf("rewound %d transactions", len(r.Errant))
+		}
+		m.waitState(ctl, StateRunning)
+		acks, _ := l.stop()
+		m.wantOnlyWritable("b")
+		m.wantEverywhere(acks)
+	})
+}
