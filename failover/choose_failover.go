@@ -16,7 +16,7 @@ type failoverChoice struct {
 	Warnings []string
 	Repoint  []string // the others, which have to be pointed at To
 	FilePos  bool
-	Circular bool // the old primary follows To, as far as To's own link shows that they are a pair
+	Circular bool // the old primary followed To when it was last seen; supposed of a pair of which it never was
 	SemiSync bool
 }
 
@@ -60,7 +60,8 @@ func takeover(v view, p, b serverView, warnings []string, policy Policy, force b
 	c := failoverChoice{To: b.Instance, Warnings: warnings, SemiSync: b.SemiSyncReplica}
 	link, _ := linkOf(b, p)
 	c.FilePos = !link.UsesGTID
-	c.Circular = len(v) == 2
+	_, back := p.linkFrom(b)
+	c.Circular = back || len(v) == 2 && !p.Facts.Position.Known()
 	for _, o := range v {
 		if o.Instance.Name != b.Instance.Name && o.Instance.Name != p.Instance.Name && o.ok() && o.Away == "" {
 			c.Repoint = append(c.Repoint, o.Instance.Name)

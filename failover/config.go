@@ -10,6 +10,7 @@ import (
 	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/failover/fence"
+	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -52,6 +53,9 @@ type Config struct {
 	// is none. Renewed gives the last renewal.
 	Watchdog        time.Duration
 	WatchdogRenewed func(server string) time.Time
+	// BinlogSource tells how to read the binary log of a server of the flavour ("mariadb" or "mysql") with the control
+	// account; nil means that it cannot be read, so that what a server alone has cannot be listed or undone.
+	BinlogSource func(i topology.Instance, flavor string) binlog.Source
 	// KeepDir is the directory that undone transactions are kept in as SQL files.
 	KeepDir string
 	// Logger gets one line per state change and operation.

@@ -52,7 +52,11 @@ func (e *executor) assess(ctx context.Context, from topology.Instance) view {
 	for i, instance := range e.cfg.Servers {
 		if instance == from {
 			v[i] = serverView{Instance: instance, Err: "it is the primary that has failed", Lag: -1}
-			v[i].Facts.ServerID = e.servers[from.Name].serverID()
+			if o, _ := e.cfg.Monitor.Snapshot().Find(from.Name); !o.FactsAt.IsZero() {
+				v[i].Facts = o.Facts
+			} else {
+				v[i].Facts.ServerID = e.servers[from.Name].serverID()
+			}
 			continue
 		}
 		wg.Go(func() {

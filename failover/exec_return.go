@@ -3,16 +3,145 @@ package failover
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"github.com/onewriter/onewriter/failover/rejoin"
+	"github.com/onewriter/onewriter/internal/binlog"
+	"github.com/onewriter/onewriter/internal/flavor"
 )
 
 // comebackRun is what the steps of one return hand on to each other and to the result.
 type comebackRun struct {
-	server   string
-	errant   []ErrantTransaction
-	undone   string
-	commands []string
+	server    string
+	judgement rejoin.Judgement
+	errant    []ErrantTransaction
+	undone    string
+	commands  []string
 }
 
 func (e *executor) carryOutReturn(ctx context.Context, a actRun, out *done) error {
+	old, err := e.returner(ctx, a.Op.Server)
+	if err != nil {
+		return err
+	}
+	if a.Step == stepQuarantine {
+		return e.quarantine(ctx, a, old, out)
+	}
+	primary, err := e.returner(ctx, a.Op.To.Name)
+	if err != nil {
+		return err
+	}
+	switch a.Step {
+	case stepJudge:
+		return e.judge(ctx, a, old, primary, out)
+	case stepReattach:
+		return rejoin.Reattach(ctx, old, primary, e.account(), a.Op.Gone)
+	case stepRelink:
+		return rejoin.Relink(ctx, old, primary, a.Op.Gone)
+	case stepRewind:
+		err = e.rewind(ctx, a, old, primary, out)
+	case stepRebuild:
+		err = rejoin.Rebuild(ctx, old, primary, e.account())
+	case stepDiscard:
+		err = rejoin.Discard(ctx, old, primary, e.account(), a.Op.Gone)
+	default:
+		return fmt.Errorf("unknown step %q", a.Step)
+	}
+	if err == nil {
+		out.Gone, err = rejoin.Renew(ctx, old, a.Op.Gone)
+	}
+	return err
+}
+
+// returner is a server as package rejoin wants it.
+func (e *executor) returner(ctx context.Context, name string) (rejoin.Server, error) {
+	bounded, cancel := context.WithTimeout(ctx, e.cfg.Limits.Statement)
+	defer cancel()
+	s := e.servers[name]
+	f, err := s.fencing(bounded)
+	if err != nil {
+		return rejoin.Server{}, err
+	}
+	out := rejoin.Server{Instance: s.instance, DB: s.db, Dialect: f.Dialect, ControlUser: s.user}
+	if e.cfg.BinlogSource != nil {
+		out.Binlog = e.cfg.BinlogSource(s.instance, f.Dialect.Name())
+	}
+	return out, nil
+}
+
+func (e *executor) account() rejoin.Account {
+	r := e.cfg.Replication
+	return rejoin.Account{User: r.User, Password: r.Password, TLS: r.TLS}
+}
+
+// quarantine closes the server and stops its replication. A standby that somebody opened goes on receiving until it is
+// judged: under semi-sync the primary waits for it.
+func (e *executor) quarantine(ctx context.Context, a actRun, old rejoin.Server, out *done) error {
+	e.back = comebackRun{server: a.Op.Server}
+	if a.Op.Gone.Why == "split" {
+		return e.close(ctx, actRun{Op: operation{Others: []string{a.Op.Server}}}, evidence(out.Evidence))
+	}
+	return rejoin.Quarantine(ctx, old, e.fenceLimits())
+}
+
+// judge compares the histories and lists what only the server has.
+func (e *executor) judge(ctx context.Context, a actRun, old, primary rejoin.Server, out *done) error {
+	j, err := rejoin.Judge(ctx, old, primary, a.Op.Gone)
+	if err != nil {
+		return err
+	}
+	b := &e.back
+	b.judgement, b.errant = j, nil
+	for _, t := range j.Errant {
+		b.errant = append(b.errant, errantOf(t))
+	}
+	out.Judged = judged{Verdict: j.Verdict.String(), OwnOnly: j.OwnOnly, Reasons: j.Reasons}
+	if j.Verdict != rejoin.Clean {
+		b.commands = rejoin.Commands(old, primary)
+	}
+	evidence(out.Evidence).describeJudgement(a, j, b.errant)
+	return nil
+}
+
+// maxListed is how many errant transactions the journal names.
+const maxListed = 50
+
+// describeJudgement notes what was compared and found.
+func (ev evidence) describeJudgement(a actRun, j rejoin.Judgement, errant []ErrantTransaction) {
+	ev.add("verdict", "%s", j.Verdict)
+	ev.add(a.Op.Server, "%s", j.Position)
+	ev.add(a.Op.To.Name, "%s", j.Primary)
+	for i, t := range errant {
+		if i == maxListed {
+			ev.add("errant more", "%d", len(errant)-i)
+			return
+		}
+		ev.add(fmt.Sprintf("errant %d", i+1), "%s at %s: %v %v", t.GTID, t.Place, t.Tables, t.DDL)
+	}
+}
+
+// maxStatement is how much of a statement is shown.
+const maxStatement = 200
+
+// errantOf puts a transaction into the words of the API.
+func errantOf(t binlog.Transaction) ErrantTransaction {
+	out := ErrantTransaction{GTID: t.GTID, Place: t.Place.String(), At: t.At, Own: len(t.Statements) == 0}
+	for _, c := range t.Changes {
+		if out.Tables == nil {
+			out.Tables = map[string]int{}
+		}
+		out.Tables[c.Schema+"."+c.Table]++
+		out.Own = out.Own && c.Schema == flavor.Schema
+	}
+	for _, s := range t.Statements {
+		if len(s) > maxStatement {
+			s = s[:maxStatement] + "..."
+		}
+		out.DDL = append(out.DDL, s)
+	}
+	return out
+}
+
+func (e *executor) rewind(ctx context.Context, a actRun, old, primary rejoin.Server, out *done) error {
 	return errors.New("not yet")
 }

@@ -39,6 +39,8 @@ func (s state) done(in inDone) (state, []action) {
 		return s.detached(in.Gone)
 	case stepJudge:
 		return s.judgedReturn(in.Judged)
+	case stepRewind, stepRebuild, stepDiscard:
+		return s.renewed(in.Gone)
 	case stepResume:
 		s.held = false
 	case stepPublish:

@@ -140,9 +140,10 @@ func (s state) assessed(v view) (state, []action) {
 	p.notes = c.Warnings
 	if c.To.Known() {
 		b, _ := v.find(c.To.Name)
+		old, _ := v.find(p.op.From.Name)
 		p.op.Gone = coord.Departure{
 			Server: p.op.From.Name, Epoch: p.op.Epoch, At: s.now, Operation: p.op.ID, Why: "failover", Fence: "not-fenced",
-			FilePos: c.FilePos, Circular: c.Circular, SemiSync: c.SemiSync, AtLeast: b.AtLeast, WindowMS: b.WindowMS,
+			FilePos: c.FilePos, Circular: c.Circular, SemiSync: c.SemiSync, UUID: old.Facts.ServerUUID, AtLeast: b.AtLeast, WindowMS: b.WindowMS,
 		}
 	}
 	s.plan = &p

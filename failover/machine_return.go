@@ -176,6 +176,15 @@ func (s state) returnSteps(p plan, j judged) []stepName {
 	}
 }
 
+// renewed keeps what is different about the server since its history was begun anew.
+func (s state) renewed(gone coord.Departure) (state, []action) {
+	p := *s.plan
+	p.op.Gone.Seen, p.op.Gone.UUID, p.op.Gone.Received = gone.Seen, gone.UUID, gone.Received
+	p.away = append(without(p.away, p.op.Server), p.op.Gone)
+	s.plan = &p
+	return s.advance()
+}
+
 // returned ends the attempt.
 func (s state) returned() (state, []action) {
 	p := s.plan

@@ -53,10 +53,8 @@ func (s state) look(force bool) (state, []action) {
 		s.vetoed, s.retry = nil, time.Time{}
 	}
 	if s.primary.Instance.Known() {
-		if why, away := s.primaryAway(); away {
-			s.mode, s.lost, s.looked = StateNoPrimary, true, ""
-			s.reasons = []string{fmt.Sprintf("The primary %s does not answer: %s.", s.primary.Instance.Name, why)}
-			return s, nil
+		if next, ill := s.ill(); ill {
+			return next, nil
 		}
 		if s.mode == StateRunning {
 			if next, actions, ok := s.tend(); ok {
@@ -76,6 +74,27 @@ func (s state) look(force bool) (state, []action) {
 	}
 	s.looked = now
 	return s.begin(&plan{kind: planInspect, steps: []stepName{stepInspect}})
+}
+
+// ill takes a primary that lives but does not do everything: it does not let us in, or takes no writes. Clients that are
+// on it stay on it.
+func (s state) ill() (state, bool) {
+	name := s.primary.Instance.Name
+	ours := s.verdict.Primary == name
+	why, away := s.primaryAway()
+	switch {
+	case ours && s.verdict.Kind == detect.WriteStuck:
+		s.mode, s.reasons = StateDegraded, []string{fmt.Sprintf("The primary %s answers, but it takes no writes. Nothing is moved by itself: look at its disk and its locks, or switch over.", name)}
+	case away && ours && s.verdict.Kind == detect.Fine:
+		s.mode, s.reasons = StateDegraded, []string{fmt.Sprintf("The primary %s lives, but does not serve the control account: %s.", name, why)}
+	case away:
+		s.mode, s.lost = StateNoPrimary, true
+		s.reasons = []string{fmt.Sprintf("The primary %s does not answer: %s.", name, why)}
+	default:
+		return s, false
+	}
+	s.looked = ""
+	return s, true
 }
 
 // peekEvery is how often the primary's semi-sync settings are read, which say after its death whether it could have
@@ -117,7 +136,7 @@ func (s state) judge(v view) (state, []action) {
 	d := decide(question{View: v, Known: s.known, HaveKnown: s.haveKnown, MayReopen: first || s.lost || !s.primary.Instance.Known()})
 	s.epoch = max(s.epoch, d.Epoch, v.newestRow().Epoch)
 	op := operation{To: d.Primary, Epoch: d.Epoch, Others: d.Others}
-	away, changed := s.awayAfter(d)
+	away, changed := s.awayAfter(d, v)
 	switch d.Kind {
 	case verdictServe, verdictAdopt:
 		return s.install(op, d.NewRow, away, changed)
@@ -162,14 +181,18 @@ func (s state) install(op operation, newRow bool, away []coord.Departure, change
 // awayAfter lists the servers that are away once what d says was done: the primary is not, a server that was closed
 // because it was writable is, and so is one that an interrupted failover had begun to turn into the primary, because
 // its replication was stopped for that.
-func (s state) awayAfter(d verdict) (away []coord.Departure, changed bool) {
+func (s state) awayAfter(d verdict, v view) (away []coord.Departure, changed bool) {
 	away = without(s.known.Away, d.Primary.Name)
 	changed = len(away) != len(s.known.Away)
 	add := func(server, why string) {
-		away = append(without(away, server), coord.Departure{
-			Server: server, Epoch: d.Epoch, At: s.now, Why: why, Fence: "fenced-proved", WindowMS: -1,
-		})
-		changed = true
+		gone := coord.Departure{Server: server, Epoch: d.Epoch, At: s.now, Why: why, Fence: "fenced-proved", WindowMS: -1}
+		if o, ok := v.find(server); ok {
+			p, _ := v.find(d.Primary.Name)
+			_, gone.Circular = p.linkFrom(o)
+			forward, follows := o.linkFrom(p)
+			gone.FilePos, gone.UUID = follows && !forward.UsesGTID, o.Facts.ServerUUID
+		}
+		away, changed = append(without(away, server), gone), true
 	}
 	for _, o := range d.Others {
 		add(o, "split")
