@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/onewriter/onewriter/topology"
@@ -25,9 +26,13 @@ type beater struct {
 
 	primary string // guarded by slot
 	beat    uint64 // owned by run
+
+	mu     sync.Mutex
+	cancel context.CancelFunc // guarded by mu; ends the write in flight, nil when there is none
 }
 
-// setPrimary waits for a write in flight.
+// setPrimary waits for a write in flight, which has an end soon: a server that was seen not to answer is not waited
+// for.
 func (b *beater) setPrimary(p topology.Primary) {
 	b.slot <- struct{}{}
 	b.primary = p.Instance.Name
@@ -52,21 +57,39 @@ func (b *beater) run(ctx context.Context) {
 	}
 }
 
+// abandon ends a write in flight if the primary does not answer. Whether the write is done some time is open then; it
+// would be, too, if nobody had waited.
+func (b *beater) abandon() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cancel != nil {
+		b.cancel()
+	}
+}
+
+func (b *beater) setCancel(cancel context.CancelFunc) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cancel = cancel
+}
+
 // once writes one heartbeat if there is a primary that was seen open.
 func (b *beater) once(ctx context.Context) {
 	b.slot <- struct{}{}
 	defer func() { <-b.slot }()
+	bounded, cancel := context.WithTimeout(ctx, b.m.cfg.Timeout+beatEvery/2) // lock waits end by themselves after 1 s
+	defer cancel()
+	b.setCancel(cancel) // before the look at the primary: whoever finds it bad after that ends the write
+	defer b.setCancel(nil)
 	index, id, ok := b.target()
 	if !ok {
 		return
 	}
-	bounded, cancel := context.WithTimeout(ctx, b.m.cfg.Timeout+beatEvery/2) // lock waits end by themselves after 1 s
-	defer cancel()
 	begun := time.Now()
 	b.beat = max(b.beat+1, uint64(begun.UnixMicro())) // grows over restarts, too
 	err := b.writers[index].write(bounded, id, b.beat)
-	if err != nil && ctx.Err() != nil {
-		return
+	if err != nil && errors.Is(bounded.Err(), context.Canceled) {
+		return // we are ending, or the probes have told already what is wrong
 	}
 	b.m.update(func(c *collector) { c.wrote(index, b.beat, begun, err) })
 }

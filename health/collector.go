@@ -27,6 +27,10 @@ type known struct {
 
 	connectErr error // of the last new connection, while the warm one works
 
+	replied time.Time // when a client last got an answer from it
+	lost    uint64    // client connections to it that have broken so far
+	lostOK  uint64    // the same when it was last alive
+
 	// Of the heartbeat writes on the primary:
 	beatErr    error
 	beatFailed time.Time // when the failures began; zero when the last one succeeded
@@ -84,12 +88,14 @@ func (c *collector) observe(i int, begun time.Time, took time.Duration, r report
 	if r.err != nil {
 		k.last.Err = r.err.Error()
 	}
+	k.count(begun)
 	if r.facts.Version != "" { // even if the heartbeat row could not be read then
 		k.last.Facts, k.last.FactsAt = r.facts, begun
 		k.skew = r.skew
 		k.fresh.see(r.facts.Links, c.primaryID(), begun)
 		c.compare(i)
 	}
+	k.noteWritable(begun, r)
 	if r.err != nil {
 		k.connectErr = nil // said by the class
 	}
@@ -97,6 +103,55 @@ func (c *collector) observe(i int, begun time.Time, took time.Duration, r report
 		k.lag = c.beats.lag(c.cfg.Writer, r.beat, begun, c.primarySkew())
 	}
 	return c.observation(i)
+}
+
+// count counts the probes in a row that did not prove the server alive; the last one began at begun.
+func (k *known) count(begun time.Time) {
+	switch {
+	case k.last.Alive():
+		k.last.BadSince, k.last.BadProbes, k.lostOK = time.Time{}, 0, k.lost
+		return
+	case k.last.BadProbes == 0:
+		k.last.BadSince = begun
+	}
+	k.last.BadProbes++
+}
+
+// noteWritable notes since when every answer has shown the server writable.
+func (k *known) noteWritable(begun time.Time, r report) {
+	switch {
+	case r.err != nil || !r.facts.Writable():
+		k.last.WritableSince = time.Time{}
+	case k.last.WritableSince.IsZero():
+		k.last.WritableSince = begun
+	}
+}
+
+// heard takes what the data path knows of server i.
+func (c *collector) heard(i int, replied time.Time, lost uint64) {
+	k := &c.servers[i]
+	k.replied, k.lost = replied, lost
+	c.learned(replied)
+}
+
+// pace is how long to wait between two probes of server i: less while a death is to be confirmed. A server that hangs
+// is not asked more often, nor is one after some seconds: it would only get more to do.
+func (c *collector) pace(i int, now time.Time) time.Duration {
+	last := c.servers[i].last
+	hurry := false
+	switch last.Class {
+	case topology.ClassRefused, topology.ClassReset:
+		hurry = now.Sub(last.BadSince) < hurryFor
+	case topology.ClassTimeout, topology.ClassUnknown:
+	case topology.ClassOK, topology.ClassAuth, topology.ClassTooMany, topology.ClassShutdown, topology.ClassWriteStuck,
+		topology.ClassError, topology.ClassReadOnly:
+		p := c.primaryIndex()
+		hurry = p >= 0 && p != i && c.servers[p].last.BadProbes > 0 && now.Sub(c.servers[p].last.BadSince) < hurryFor
+	}
+	if hurry {
+		return min(hurryGap, c.cfg.Interval)
+	}
+	return c.cfg.Interval
 }
 
 func (c *collector) primarySkew() time.Duration {
@@ -171,7 +226,14 @@ func (c *collector) observation(i int) topology.Observation {
 	if k.stuck(c.now) {
 		o.Class, o.Err = topology.ClassWriteStuck, "heartbeat write: "+k.beatErr.Error()
 	}
-	o.ReceiveAge = k.fresh.age(c.now)
+	if o.Class == topology.ClassOK && i == c.primaryIndex() && !o.Facts.Writable() {
+		o.Class = topology.ClassReadOnly
+	}
+	if o.BadProbes > 0 {
+		o.Lost = int(k.lost - k.lostOK) //nolint:gosec // fewer than fit
+	}
+	o.Replied = k.replied
+	o.ReceiveAge, o.ReceivedAt = k.fresh.age(c.now), k.fresh.moved
 	o.MeasuredLag = -1
 	if i != c.primaryIndex() && len(o.Facts.Links) > 0 {
 		o.MeasuredLag = k.lag

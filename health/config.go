@@ -21,6 +21,9 @@ const (
 	refreshEvery = 5 * time.Second        // how often a new connection is opened besides the warm one
 	beatEvery    = time.Second            // how often the heartbeat row is written
 	beatReadGap  = 500 * time.Millisecond // how often it is read on a standby, at most
+
+	hurryGap = 50 * time.Millisecond // the time between probes while a death is to be confirmed
+	hurryFor = 5 * time.Second       // how long that goes on
 )
 
 // Config says what to watch and how.
@@ -40,6 +43,9 @@ type Config struct {
 	Heartbeat bool
 	// Writer names this proxy in the heartbeat row, unique among the proxies; at most 64 characters.
 	Writer string
+	// DataPath tells when a client last got an answer from a server (zero when unknown) and how many server connections
+	// of clients have broken so far. It must not block; nil means that there is no data path to ask.
+	DataPath func(server string) (replied time.Time, lost uint64)
 	// Logger gets changes of class, not single probes.
 	Logger zerolog.Logger
 }

@@ -11,15 +11,24 @@ import (
 // freshness notices when a standby received something: an event or a replication heartbeat. "Both threads Yes" does
 // not tell that; a receiver says Yes for slave_net_timeout (a minute by default) after its source hung.
 type freshness struct {
-	mark string
-	at   time.Time // when the mark changed last; zero before the first
+	mark  string
+	of    uint32    // the primary that the mark is about
+	at    time.Time // when the mark changed last; zero before the first
+	moved time.Time // the same, but zero as long as nothing but the first mark of this primary was seen
 }
 
 // see takes the facts of a successful probe that began at the moment at.
 func (f *freshness) see(links []topology.Link, primaryID uint32, at time.Time) {
-	if mark := receivedMark(links, primaryID); mark != f.mark || f.at.IsZero() {
+	mark := receivedMark(links, primaryID)
+	if primaryID != f.of {
+		f.moved = time.Time{}
+	} else if mark != f.mark && f.mark != "" {
+		f.moved = at
+	}
+	if mark != f.mark || f.at.IsZero() {
 		f.mark, f.at = mark, at
 	}
+	f.of = primaryID
 }
 
 // age is how long ago that was; 0 for a server that never had a link.

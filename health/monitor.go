@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/onewriter/onewriter/topology"
 )
@@ -56,7 +57,7 @@ func New(c Config) (*Monitor, error) {
 func newMonitor(c Config, probers []prober, writers []beatWriter) *Monitor {
 	m := &Monitor{cfg: c, ended: make(chan struct{}), readers: map[chan *topology.Snapshot]struct{}{}}
 	for i := range c.Servers {
-		m.watches = append(m.watches, &watch{m: m, index: i, prober: probers[i], kick: make(chan chan struct{})})
+		m.watches = append(m.watches, &watch{m: m, index: i, prober: probers[i], kick: make(chan chan struct{}), hurry: make(chan struct{}, 1)})
 	}
 	m.beater = &beater{m: m, writers: writers, slot: make(chan struct{}, 1)}
 	m.state = newCollector(c)
@@ -133,8 +134,19 @@ func (m *Monitor) ProbeNow(ctx context.Context) error {
 	return nil
 }
 
-// SetPrimary names the server that gets the heartbeat write; the zero Primary means none. When it returns, no
-// heartbeat write to another server is in flight, which may take as long as the timeout.
+// Kick asks for a probe of the server called name as soon as possible, at most every 50 ms. It does not block; a name
+// that is not known does nothing.
+func (m *Monitor) Kick(name string) {
+	for i, s := range m.cfg.Servers {
+		if s.Name == name {
+			m.watches[i].hasten()
+		}
+	}
+}
+
+// SetPrimary names the server that gets the heartbeat write; the zero Primary means none. When it returns, nobody
+// waits for a heartbeat write to another server any more. That takes as long as the write does, at most the timeout
+// and half a second; a server whose last probe was not answered is not waited for.
 func (m *Monitor) SetPrimary(p topology.Primary) {
 	m.beater.setPrimary(p)
 	m.update(func(c *collector) { c.setPrimary(p.Instance.Name) })
@@ -142,8 +154,12 @@ func (m *Monitor) SetPrimary(p topology.Primary) {
 
 // update changes the collected state and publishes it.
 func (m *Monitor) update(change func(*collector)) {
+	told := m.askDataPath()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for _, t := range told {
+		m.state.heard(t.index, t.replied, t.lost)
+	}
 	change(&m.state)
 	s := m.state.snapshot()
 	m.snapshot.Store(s)
@@ -153,5 +169,45 @@ func (m *Monitor) update(change func(*collector)) {
 		default:
 		}
 		c <- s // cannot block: this function is the only sender, and the channel has room for one
+	}
+}
+
+// passive is what the data path told of a server.
+type passive struct {
+	index   int
+	replied time.Time
+	lost    uint64
+}
+
+// askDataPath asks the data path about each server.
+func (m *Monitor) askDataPath() []passive {
+	if m.cfg.DataPath == nil {
+		return nil
+	}
+	out := make([]passive, len(m.cfg.Servers))
+	for i, s := range m.cfg.Servers {
+		replied, lost := m.cfg.DataPath(s.Name)
+		out[i] = passive{i, replied, lost}
+	}
+	return out
+}
+
+// bad is called when the n-th probe of server i in a row found no life: what waits for it stops waiting, and the others
+// are asked about it.
+func (m *Monitor) bad(i, n int) {
+	m.mu.Lock()
+	primary := m.state.primaryIndex() == i
+	m.mu.Unlock()
+	if !primary {
+		return
+	}
+	m.beater.abandon()
+	if n > 1 {
+		return // they hurry by themselves
+	}
+	for j, w := range m.watches {
+		if j != i {
+			w.hasten()
+		}
 	}
 }

@@ -25,7 +25,7 @@ func (c *collector) problems(i int, o topology.Observation) []string {
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	k := &c.servers[i]
 	switch o.Class {
-	case topology.ClassOK, topology.ClassUnknown:
+	case topology.ClassOK, topology.ClassUnknown, topology.ClassReadOnly: // the last is told below
 	default:
 		add("The server %s: %s.", inWords(o.Class), trimmed(o.Err))
 	}

@@ -14,8 +14,10 @@ type watch struct {
 	index  int
 	prober prober
 	kick   chan chan struct{} // a wish to probe now; the channel in it is closed when that is done
+	hurry  chan struct{}      // has room for one wish to probe soon
 
 	// owned by run
+	due       time.Time // when the next probe begins
 	refreshAt time.Time
 	beatAt    time.Time // when the heartbeat row was read last
 	class     topology.Class
@@ -26,6 +28,7 @@ func (w *watch) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	w.refreshAt = time.Now().Add(refreshEvery)
+	var begun time.Time
 	for {
 		var done chan struct{}
 		select {
@@ -33,15 +36,36 @@ func (w *watch) run(ctx context.Context) {
 			return
 		case <-timer.C:
 		case done = <-w.kick:
+		case <-w.hurry:
+			if early := begun.Add(hurryGap); early.Before(w.due) {
+				w.due = early
+				timer.Reset(max(0, time.Until(early)))
+			}
+			continue
 		}
-		begun := time.Now()
+		begun = time.Now()
 		w.probe(ctx, begun)
 		if done != nil {
 			close(done)
 		}
 		w.refresh(ctx)
-		timer.Reset(max(0, time.Until(begun.Add(w.m.cfg.Interval))))
+		w.due = begun.Add(w.pace(begun))
+		timer.Reset(max(0, time.Until(w.due)))
 	}
+}
+
+// hasten asks for a probe soon.
+func (w *watch) hasten() {
+	select {
+	case w.hurry <- struct{}{}:
+	default: // one wish is enough
+	}
+}
+
+func (w *watch) pace(now time.Time) time.Duration {
+	w.m.mu.Lock()
+	defer w.m.mu.Unlock()
+	return w.m.state.pace(w.index, now)
 }
 
 // probe makes one probe and publishes the outcome.
@@ -56,6 +80,9 @@ func (w *watch) probe(ctx context.Context, begun time.Time) {
 	var o topology.Observation
 	w.m.update(func(c *collector) { o = c.observe(w.index, begun, took, r) })
 	w.tell(o)
+	if o.BadProbes > 0 {
+		w.m.bad(w.index, o.BadProbes)
+	}
 }
 
 // order decides whether the heartbeat row is read this time.
@@ -74,7 +101,7 @@ func (w *watch) order(now time.Time) order {
 
 // refresh opens a new connection every few seconds, which shows what clients meet who connect now.
 func (w *watch) refresh(ctx context.Context) {
-	if now := time.Now(); now.Before(w.refreshAt) || w.class != topology.ClassOK {
+	if now := time.Now(); now.Before(w.refreshAt) || w.class != topology.ClassOK && w.class != topology.ClassReadOnly {
 		return
 	}
 	bounded, cancel := context.WithTimeout(ctx, w.m.cfg.Timeout)
