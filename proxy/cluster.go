@@ -32,6 +32,7 @@ type Cluster struct {
 	stopping  atomic.Bool
 	nextID    atomic.Uint64
 	wg        sync.WaitGroup // sessions
+	tallies   tallies
 
 	mu        sync.Mutex
 	sessions  map[uint64]*clientSession  // guarded by mu
@@ -47,7 +48,7 @@ func NewCluster(c Config) (*Cluster, error) {
 	}
 	cl := &Cluster{
 		config: c, metrics: c.Metrics, log: c.Logger,
-		sessions: map[uint64]*clientSession{}, abilities: map[string]wire.Capability{},
+		sessions: map[uint64]*clientSession{}, abilities: map[string]wire.Capability{}, tallies: newTallies(c.Servers),
 	}
 	cl.gate.init()
 	cl.ctx, cl.stopNow = context.WithCancelCause(context.Background())

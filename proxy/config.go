@@ -26,8 +26,11 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// HandshakeTimeout is how long a client may take to log in. Default 10 s.
 	HandshakeTimeout time.Duration
-	Metrics          *Metrics
-	Logger           zerolog.Logger
+	// OnLost is told the name of a server when a session's connection to it has broken or could not be made. It is
+	// called by the session and must not block; nil means that nobody wants to know.
+	OnLost  func(server string)
+	Metrics *Metrics
+	Logger  zerolog.Logger
 }
 
 // ListenerConfig is one address that clients connect to.

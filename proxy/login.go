@@ -192,8 +192,8 @@ func (s *clientSession) setUp() error {
 // attach makes conn the session's server connection.
 func (s *clientSession) attach(conn *backend.Conn, d router.Decision) {
 	s.server.open(conn.Conn)
+	s.answered()
 	s.where.Store(&placement{instance: d.Target, epoch: d.Epoch, primary: d.Primary, conn: conn})
-	s.lastReply = time.Now()
 }
 
 func flavorOf(version string) session.Flavor {

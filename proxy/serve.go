@@ -92,6 +92,7 @@ func (s *clientSession) enter(cmd session.Command) error {
 			return nil // a transaction stays where it is
 		}
 		name, inTxn := s.serverName(), s.core.InTransaction()
+		s.lost()
 		s.dropServer()
 		if pins := s.core.Pins(); !inTxn && pins != 0 {
 			return errPinned(pins.String(), "its server connection was lost")
@@ -104,8 +105,11 @@ func (s *clientSession) enter(cmd session.Command) error {
 		if err != nil {
 			return err
 		}
-		if s.placed(d) && s.serverAlive() {
-			return nil
+		if s.placed(d) {
+			if s.serverAlive() {
+				return nil
+			}
+			s.lost()
 		}
 		if deadline.IsZero() {
 			deadline = time.Now().Add(s.cluster.config.HoldTimeout)
@@ -200,6 +204,7 @@ func (s *clientSession) place(d router.Decision) error {
 		if se := (*wire.ServerError)(nil); errors.As(err, &se) && se.Code != erConCount && se.Code != erShutdown {
 			return err
 		}
+		s.cluster.missed(d.Target.Name)
 		return &unreachableError{errUnreachable(d.Target.Name, err)}
 	}
 	s.attach(conn, d)
@@ -239,8 +244,12 @@ func (s *clientSession) runPrelude(b []byte) error {
 		return nil
 	}
 	name := s.serverName()
+	refused := errors.As(err, new(*session.RefusedError))
+	if !refused {
+		s.lost()
+	}
 	s.dropServer()
-	if refused := (*session.RefusedError)(nil); errors.As(err, &refused) {
+	if refused {
 		s.cluster.metrics.rebuildFailed.Inc()
 		return errRebuild(name, err)
 	}
@@ -314,6 +323,9 @@ func (s *clientSession) response(cmd session.Command, inTxn bool) error {
 		}
 		for again := true; again; {
 			out, n, next, err := s.core.Server(s.server.buf.bytes())
+			if err == nil && next == session.Finished {
+				s.answered() // now: the client may take its time
+			}
 			if werr := s.write(s.client.conn, out); werr != nil {
 				return werr
 			}
@@ -363,6 +375,7 @@ func (s *clientSession) infile() error {
 // would not have committed, the server has rolled back; otherwise the outcome is unknown, and nothing is sent twice.
 func (s *clientSession) serverFailed(cmd session.Command, inTxn bool, err error) error {
 	name := s.serverName()
+	s.lost()
 	a := s.abortion.Swap(nil)
 	if a != nil {
 		err = a.cause

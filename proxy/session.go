@@ -47,7 +47,8 @@ type clientSession struct {
 	account  atomic.Pointer[string]
 	pins     atomic.Uint32
 	commands atomic.Uint64
-	clientTC net.Conn // the connection as accepted
+	replied  atomic.Int64 // when the server of where last answered, as tallies.now counts
+	clientTC net.Conn     // the connection as accepted
 	alert    alert
 
 	// owned by the session's goroutine
@@ -309,7 +310,9 @@ func (s *clientSession) write(conn net.Conn, b []byte) error {
 
 // closeServer closes the server connection; the session keeps counting as what it was.
 func (s *clientSession) closeServer() {
-	s.where.Store(nil)
+	if w := s.where.Swap(nil); w != nil {
+		s.cluster.tallies.keep(w.instance.Name, s.replied.Load())
+	}
 	s.server.close()
 	s.core.Detach()
 }
@@ -328,7 +331,6 @@ func (s *clientSession) setActivity(a activity) {
 
 // endUnit notes what the session is in after a command: still in a transaction, or free to move.
 func (s *clientSession) endUnit() {
-	s.lastReply = time.Now()
 	if p := uint32(s.core.Pins()); p != s.pins.Load() {
 		s.pins.Store(p)
 	}
