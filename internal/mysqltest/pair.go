@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -32,7 +33,13 @@ type PairOptions struct {
 	Standbys int // 0 means 1; more than 1 makes a star around the primary
 	Workers  int // parallel applier threads, 0 means 4
 	Fast     bool
-	Config   map[string]string // options of all servers
+	// StartReadOnly makes every server start read-only, as it should be where failovers are automatic.
+	StartReadOnly bool
+	// DiskMB puts the data of each server on a file system of its own with that many MiB, which needs root; 0 does not.
+	DiskMB int
+	// Route gives the address at which server from reaches server to, which listens at addr; nil means addr.
+	Route  func(from, to int, addr string) string
+	Config map[string]string // options of all servers
 }
 
 // Pair is a primary with its standbys.
@@ -51,7 +58,8 @@ func StartPair(ctx context.Context, o PairOptions) (*Pair, error) {
 	for i := range n {
 		g.Go(func() (err error) {
 			p.Servers[i], err = Start(ctx, Options{
-				Flavor: o.Flavor, ServerID: 101 + first + uint32(i), FilePos: o.FilePos, Fast: o.Fast, Workers: o.Workers, Config: p.config(),
+				Flavor: o.Flavor, ServerID: 101 + first + uint32(i), FilePos: o.FilePos, Fast: o.Fast, Workers: o.Workers,
+				StartReadOnly: o.StartReadOnly, DiskMB: o.DiskMB, Config: p.config(),
 			})
 			return err
 		})
@@ -85,6 +93,9 @@ func (p *Pair) config() map[string]string {
 
 func (p *Pair) join(ctx context.Context) error {
 	primary := p.Servers[0]
+	if err := primary.SetReadOnly(ctx, false); err != nil {
+		return err
+	}
 	at := map[*Server]coordinates{}
 	for _, s := range p.Servers {
 		c, err := s.coordinates(ctx)
@@ -99,8 +110,8 @@ func (p *Pair) join(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", q, err)
 		}
 	}
-	for _, s := range p.Servers[1:] {
-		if err := s.Follow(ctx, primary, p.opts.FilePos, at[primary]); err != nil {
+	for i, s := range p.Servers[1:] {
+		if err := s.followVia(ctx, primary, p.route(i+1, 0), p.opts.FilePos, at[primary]); err != nil {
 			return err
 		}
 		if err := s.SetReadOnly(ctx, true); err != nil {
@@ -112,7 +123,7 @@ func (p *Pair) join(ctx context.Context) error {
 	}
 	replicas := p.Servers[1:]
 	if !p.opts.Star && len(p.Servers) == 2 {
-		if err := primary.Follow(ctx, p.Servers[1], p.opts.FilePos, at[p.Servers[1]]); err != nil {
+		if err := primary.followVia(ctx, p.Servers[1], p.route(0, 1), p.opts.FilePos, at[p.Servers[1]]); err != nil {
 			return err
 		}
 		replicas = p.Servers
@@ -204,23 +215,40 @@ func (s *Server) Row(ctx context.Context, query string) (map[string]string, erro
 	return out, rows.Err()
 }
 
+// route is the address at which one server reaches another.
+func (p *Pair) route(from, to int) string {
+	addr := p.Servers[to].Addr()
+	if p.opts.Route != nil {
+		addr = p.opts.Route(from, to, addr)
+	}
+	return addr
+}
+
 // Follow makes s replicate from source, by GTID or from the coordinates at.
 func (s *Server) Follow(ctx context.Context, source *Server, filePos bool, at coordinates) error {
+	return s.followVia(ctx, source, source.Addr(), filePos, at)
+}
+
+func (s *Server) followVia(ctx context.Context, source *Server, addr string, filePos bool, at coordinates) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("address of server %d: %w", source.ServerID, err)
+	}
 	var q []string
 	if s.Flavor == MySQL {
 		how := "SOURCE_AUTO_POSITION=1"
 		if filePos {
 			how = fmt.Sprintf("SOURCE_LOG_FILE='%s', SOURCE_LOG_POS=%d", at.file, at.pos)
 		}
-		q = []string{fmt.Sprintf("CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=%d, SOURCE_USER='%s', SOURCE_PASSWORD='%s', %s, "+
-			"SOURCE_HEARTBEAT_PERIOD=1, SOURCE_CONNECT_RETRY=1, GET_SOURCE_PUBLIC_KEY=1", source.Port, ReplicationUser, ReplicationPassword, how), "START REPLICA"}
+		q = []string{fmt.Sprintf("CHANGE REPLICATION SOURCE TO SOURCE_HOST='%s', SOURCE_PORT=%s, SOURCE_USER='%s', SOURCE_PASSWORD='%s', %s, "+
+			"SOURCE_HEARTBEAT_PERIOD=1, SOURCE_CONNECT_RETRY=1, GET_SOURCE_PUBLIC_KEY=1", host, port, ReplicationUser, ReplicationPassword, how), "START REPLICA"}
 	} else {
 		how := "MASTER_USE_GTID=slave_pos"
 		if filePos {
 			how = fmt.Sprintf("MASTER_LOG_FILE='%s', MASTER_LOG_POS=%d, MASTER_USE_GTID=no", at.file, at.pos)
 		}
-		q = []string{fmt.Sprintf("CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=%d, MASTER_USER='%s', MASTER_PASSWORD='%s', %s, "+
-			"MASTER_HEARTBEAT_PERIOD=1, MASTER_CONNECT_RETRY=1", source.Port, ReplicationUser, ReplicationPassword, how), "START SLAVE"}
+		q = []string{fmt.Sprintf("CHANGE MASTER TO MASTER_HOST='%s', MASTER_PORT=%s, MASTER_USER='%s', MASTER_PASSWORD='%s', %s, "+
+			"MASTER_HEARTBEAT_PERIOD=1, MASTER_CONNECT_RETRY=1", host, port, ReplicationUser, ReplicationPassword, how), "START SLAVE"}
 	}
 	for _, query := range q {
 		if _, err := s.db.ExecContext(ctx, query); err != nil {

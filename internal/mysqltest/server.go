@@ -27,6 +27,10 @@ type Options struct {
 	Fast bool
 	// Workers is the number of parallel applier threads; 0 means 4.
 	Workers int
+	// StartReadOnly makes the server start read-only each time; on MySQL for privileged accounts too.
+	StartReadOnly bool
+	// DiskMB puts the data directory on a file system of its own of that many MiB, which needs root; 0 does not.
+	DiskMB int
 	// Config adds or overrides server options, without leading dashes; an empty value is an option without one.
 	Config map[string]string
 }
@@ -40,6 +44,7 @@ type Server struct {
 
 	in    installation
 	opts  Options
+	disk  bool // the data directory is a mount
 	proc  *process
 	db    *sql.DB
 	locks []*os.File // of Dir and Port
@@ -67,7 +72,10 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Flavor: o.Flavor, ServerID: o.ServerID, in: in, opts: o}
-	if err = s.reserve(); err == nil {
+	if err = s.reserve(); err == nil && o.DiskMB > 0 {
+		err = s.mountDisk(o.DiskMB)
+	}
+	if err == nil {
 		err = copyDir(ctx, template, s.datadir())
 	}
 	if err == nil {
@@ -97,7 +105,12 @@ func (s *Server) reserve() error {
 	return nil
 }
 
-func (s *Server) datadir() string { return filepath.Join(s.Dir, "data") }
+func (s *Server) datadir() string {
+	if s.disk {
+		return filepath.Join(s.disks(), "data")
+	}
+	return filepath.Join(s.Dir, "data")
+}
 
 // Addr is host:port.
 func (s *Server) Addr() string { return "127.0.0.1:" + strconv.Itoa(s.Port) }
@@ -200,6 +213,11 @@ func (s *Server) settings() map[string]string {
 		"auto-increment-increment": "2", "auto-increment-offset": strconv.Itoa(1 + int(s.ServerID)%2),
 		"max-allowed-packet": "64M",
 	}
+	if s.opts.StartReadOnly && s.Flavor == MySQL {
+		m["super-read-only"] = "1"
+	} else if s.opts.StartReadOnly {
+		m["read-only"] = "1"
+	}
 	if s.opts.Fast {
 		m["sync-binlog"], m["innodb-flush-log-at-trx-commit"] = "0", "2"
 	}
@@ -238,6 +256,11 @@ func (s *Server) setRootPassword(ctx context.Context) error {
 		return fmt.Errorf("log in to the new %s: %w", s.Flavor, err)
 	}
 	defer func() { _ = conn.Close() }()
+	if s.opts.StartReadOnly {
+		if _, err := conn.ExecContext(ctx, "SET GLOBAL read_only=0"); err != nil { // on MySQL that clears super_read_only too
+			return fmt.Errorf("open the new %s: %w", s.Flavor, err)
+		}
+	}
 	for _, q := range []string{
 		"SET SESSION sql_log_bin=0",
 		"CREATE USER IF NOT EXISTS 'root'@'127.0.0.1'", // MariaDB has it from the start, without password
@@ -255,6 +278,9 @@ func (s *Server) setRootPassword(ctx context.Context) error {
 		return err
 	}
 	s.db = sql.OpenDB(connector)
+	if s.opts.StartReadOnly {
+		return s.SetReadOnly(ctx, true)
+	}
 	return nil
 }
 
@@ -320,9 +346,9 @@ func (s *Server) Close() error {
 	if s.proc != nil {
 		s.proc.kill()
 	}
-	var err error
+	err := s.unmountDisk()
 	if s.Dir != "" {
-		err = os.RemoveAll(s.Dir)
+		err = errors.Join(err, os.RemoveAll(s.Dir))
 	}
 	for _, l := range s.locks {
 		err = errors.Join(err, l.Close())

@@ -43,6 +43,7 @@ func sweep(f Flavor, before time.Time) {
 		if err != nil {
 			continue
 		}
+		_ = unmount(filepath.Join(dir, diskDir)) // fails where nothing is mounted
 		_ = os.RemoveAll(dir)
 		_ = lock.Close()
 	}
