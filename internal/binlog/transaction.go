@@ -1,54 +1,78 @@
 package binlog
 
 import (
-	"crypto/tls"
 	"time"
 
 	"github.com/onewriter/onewriter/internal/gtid"
 )
 
-// Source is the server whose binary log is read, and the account that reads it (REPLICATION SLAVE).
-type Source struct {
-	Address  string // host:port
-	User     string
-	Password string
-	TLS      *tls.Config // nil: not encrypted
-	Flavor   string      // "mariadb" or "mysql"
-	ServerID uint32      // that of the reader; no replica may have it
+// Transaction is one transaction, or one statement that commits by itself, of a binary log.
+type Transaction struct {
+	// GTID is uuid[:tag]:number or domain-server-sequence; "" where the server gives none.
+	GTID string
+	// Server is the server_id of the server that wrote it first.
+	Server uint32
+	// Place and End are where it begins and ends in the log that was read.
+	Place, End gtid.Position
+	// At is when it was committed, by the clock of the server that wrote it, to the second, UTC.
+	At time.Time
+	// Changes are its row changes in the order in which they were made.
+	Changes []Change
+	// Statements is what is in it that is no row change: DDL, DML in statement format, XA, incidents. Savepoints are
+	// left out.
+	Statements []string
+	// Partial is true when images of rows are not complete: binlog_row_image is not FULL, or JSON columns are logged as
+	// differences. Virtual generated columns, which MariaDB leaves out, make it true too; see Change.Missing.
+	Partial bool
 }
 
-// ChangeKind is what happened to a row.
+// ChangeKind is what was done to a row. The string form is the word of the SQL statement.
 type ChangeKind uint8
 
 // The kinds of changes.
 const (
-	Insert ChangeKind = iota
+	Insert ChangeKind = iota + 1
 	Update
 	Delete
 )
 
-// Column is one column of a changed row.
-type Column struct {
-	Name string
+var changeNames = [...]string{"unknown", "insert", "update", "delete"}
+
+// String gives the lower-case name.
+func (k ChangeKind) String() string {
+	if int(k) < len(changeNames) {
+		return changeNames[k]
+	}
+	return changeNames[0]
 }
 
-// Change is one changed row.
+// Change is what was done to one row.
 type Change struct {
 	Schema, Table string
 	Kind          ChangeKind
-	Columns       []Column
-	Before, After []any // nil where there is none
+	// Columns are the columns of the table in its order. All changes of a statement share the slice.
+	Columns []Column
+	// Before and After are the row's images: Insert has only After, Delete only Before. Values are nil for NULL, sized
+	// integers (signed, when the log does not tell), float32, float64, string (raw bytes in the column's character set;
+	// decimals; dates and times, TIMESTAMP in UTC; JSON as text), []byte (blobs), int64 for BIT, ENUM and SET.
+	Before, After []any
+	// Missing are the indexes of the columns that an image does not have; their values are nil.
+	Missing []int
+	// Unreadable says why the images could not be decoded; Before and After are nil then, and one Change stands for
+	// all rows of the event.
+	Unreadable string
 }
 
-// Transaction is one transaction of the binary log.
-type Transaction struct {
-	GTID   string        // "" where the server has none
-	Server uint32        // server_id of the server that wrote it first
-	Place  gtid.Position // where it starts in this server's log
-	End    gtid.Position
-	At     time.Time // by the server's clock, to the second
-	// Changes are the row changes; Statements what is no row change: DDL and statement-format changes.
-	Changes    []Change
-	Statements []string
-	Partial    bool // binlog_row_image was not FULL
+// Column describes a column as the binary log does.
+type Column struct {
+	// Name is "" unless binlog_row_metadata is FULL.
+	Name string
+	// Type is the type's number in the protocol, with the real one of ENUM and SET; Meta is its length or precision as
+	// the table map event has it.
+	Type byte
+	Meta uint16
+	// Unsigned is meaningful when Signedness is true: MySQL 8 always tells, MariaDB with binlog_row_metadata other than
+	// NO_LOG.
+	Unsigned, Signedness bool
+	Nullable             bool
 }
