@@ -136,9 +136,9 @@ func TestBadSwitchoverRequests(t *testing.T) {
 
 func TestTokenIsNeeded(t *testing.T) {
 	c := &cluster{name: "orders", status: running(), do: done}
-	s := newServer(t, "0123456789abcdef", c, nil)
+	s := newServer(t, "0123456789abcdef", c, &journal{})
 	for _, r := range s.table() {
-		path := strings.ReplaceAll(r.path, "{cluster}", "orders")
+		path := strings.NewReplacer("{cluster}", "orders", "{server}", "a", "{operation}", "last").Replace(r.path)
 		if r.path == "/api/v1/events" {
 			continue // it has its own test
 		}

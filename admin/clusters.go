@@ -30,7 +30,7 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) {
 		list = []api.Session{}
 	}
 	for i := range list {
-		list[i].Pins = orEmpty(list[i].Pins)
+		list[i].Pins = orNone(list[i].Pins)
 	}
 	reply(w, http.StatusOK, api.Sessions{Sessions: list})
 }
@@ -53,18 +53,16 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) (Cluster, bool) {
 // status is the status of c with empty lists instead of null, which scripts would trip over.
 func status(c Cluster) api.Cluster {
 	st := c.Status()
-	st.Reasons = orEmpty(st.Reasons)
+	st.Reasons = orNone(st.Reasons)
+	st.Blocked, st.Verdict.Evidence = orNone(st.Blocked), orNone(st.Verdict.Evidence)
+	st.Away = append([]api.AwayServer{}, st.Away...)
+	for i := range st.Away {
+		st.Away[i].Reasons = orNone(st.Away[i].Reasons)
+	}
 	st.Servers = append([]api.Server{}, st.Servers...)
 	st.Listeners = append([]api.Listener{}, st.Listeners...)
 	for i := range st.Servers {
-		st.Servers[i].Problems = orEmpty(st.Servers[i].Problems)
+		st.Servers[i].Problems = orNone(st.Servers[i].Problems)
 	}
 	return st
-}
-
-func orEmpty(s []string) []string {
-	if s == nil {
-		return []string{}
-	}
-	return s
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -14,8 +15,8 @@ import (
 	"github.com/onewriter/onewriter/admin/api"
 )
 
-// Cluster is one cluster as the endpoint sees it. All methods are safe for concurrent use; all but Switchover return
-// at once.
+// Cluster is one cluster as the endpoint sees it. All methods are safe for concurrent use; those that take a context may
+// last, all others return at once.
 type Cluster interface {
 	// Name is the name in the URL.
 	Name() string
@@ -23,22 +24,61 @@ type Cluster interface {
 	Status() api.Cluster
 	// Sessions lists the client sessions.
 	Sessions() []api.Session
-	// Switchover moves the primary role and returns when that is over. A refusal is a *RefusedError, a failure that
-	// left or put everything as it was is an *AbortedError.
+	Operator
+	Patient
+}
+
+// Operator moves the primary role. Its methods return when the operation is over. A refusal is a *RefusedError, a failure
+// that left or put everything as it was is an *AbortedError.
+type Operator interface {
+	// Switchover moves the primary role by plan.
 	Switchover(ctx context.Context, req api.SwitchoverRequest) (api.Switchover, error)
+	// Failover moves it without the old primary.
+	Failover(ctx context.Context, req api.FailoverRequest) (api.Failover, error)
+	// Rejoin brings a server back that was left behind.
+	Rejoin(ctx context.Context, server string, req api.RejoinRequest) (api.Rejoin, error)
+}
+
+// Patient can be examined for what would go wrong in a failover.
+type Patient interface {
+	// Findings is the last examination.
+	Findings() api.Doctor
+	// Examine makes one now.
+	Examine(ctx context.Context) api.Doctor
+	// SelfTest proves replication by a row.
+	SelfTest(ctx context.Context) api.SelfTest
 }
 
 // Journal is the list of events that the endpoint shows.
 type Journal interface {
-	// Events returns the kept events with Seq > after, oldest first.
+	// Events returns the events in memory with Seq > after, oldest first.
 	Events(after uint64) []api.Event
-	// Follow calls deliver for every kept event with Seq > after and then for each new one, until ctx is done or
+	// Follow calls deliver for every event in memory with Seq > after and then for each new one, until ctx is done or
 	// deliver returns an error, which it returns.
 	Follow(ctx context.Context, after uint64, deliver func(api.Event) error) error
+	// History returns the newest events that pass f, oldest first, also those on disk. With an error, what could be read
+	// is returned as well.
+	History(f HistoryFilter) ([]api.Event, error)
+	// Report is all that is known of one operation; "last" is the latest one that was no dry run. The error is
+	// ErrNoOperation, or says what could not be read.
+	Report(cluster, operation string) (api.Report, error)
+}
+
+// HistoryFilter says which events are wanted; zero fields let everything pass.
+type HistoryFilter struct {
+	Cluster, Operation string
+	Kinds              []string
+	After              uint64
+	From, Until        time.Time
+	Limit              int
 }
 
 // RefusedError says why an operation was not begun. Nothing was changed. The answer is 409.
-type RefusedError struct{ Reasons []string }
+type RefusedError struct {
+	Reasons []string
+	// Rejoin is what was found out about the server, when the return of one was refused after it had been judged.
+	Rejoin *api.Rejoin
+}
 
 // Error joins the reasons.
 func (e *RefusedError) Error() string { return "refused: " + strings.Join(e.Reasons, "; ") }

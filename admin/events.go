@@ -12,36 +12,9 @@ import (
 )
 
 const (
-	maxStreams     = 32               // event streams at once
-	keepAlive      = 15 * time.Second // between two comments on a quiet stream
-	defaultHistory = 200              // events
+	maxStreams = 32               // event streams at once
+	keepAlive  = 15 * time.Second // between two comments on a quiet stream
 )
-
-// history answers with the kept events.
-func (s *Server) history(w http.ResponseWriter, r *http.Request) {
-	since, ok := s.since(w, r)
-	if !ok {
-		return
-	}
-	limit := defaultHistory
-	if text := r.URL.Query().Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			problem(w, http.StatusBadRequest, "limit must be a number from 1")
-			return
-		}
-		limit = n
-	}
-	events := []api.Event{}
-	if s.cfg.Journal != nil {
-		for _, e := range s.cfg.Journal.Events(since) {
-			if wanted(r, e) {
-				events = append(events, e)
-			}
-		}
-	}
-	reply(w, http.StatusOK, api.History{Events: events[max(0, len(events)-limit):]})
-}
 
 // streamEvents sends the kept events after ?since= (or Last-Event-ID) and then each new one.
 func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {

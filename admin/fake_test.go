@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 type cluster struct {
 	name string
 	do   func(context.Context, api.SwitchoverRequest) (api.Switchover, error)
+	err  error // what Failover and Rejoin answer
 
 	mu     sync.Mutex
 	status api.Cluster
@@ -55,6 +58,34 @@ func (c *cluster) called() int {
 	return c.calls
 }
 
+func (c *cluster) Failover(_ context.Context, req api.FailoverRequest) (api.Failover, error) {
+	if c.err != nil {
+		return api.Failover{}, c.err
+	}
+	return api.Failover{ID: "fo-1", From: "a", To: req.To, Epoch: 4, Outcome: "completed", Fence: "fenced-by-death", Loss: api.Loss{Exact: true, Sentence: "Nothing."}}, nil
+}
+
+func (c *cluster) Rejoin(_ context.Context, server string, req api.RejoinRequest) (api.Rejoin, error) {
+	if c.err != nil {
+		return api.Rejoin{}, c.err
+	}
+	return api.Rejoin{ID: "rj-1", Server: server, Method: req.Method, Outcome: "completed", Verdict: "clean"}, nil
+}
+
+func (c *cluster) Findings() api.Doctor {
+	return api.Doctor{Cluster: c.name, Checks: 30, Findings: []api.Finding{{Code: "CLOCK_DRIFT", Severity: "warning"}}}
+}
+
+func (c *cluster) Examine(context.Context) api.Doctor {
+	d := c.Findings()
+	d.Findings = append(d.Findings, api.Finding{Code: "LOG_BIN_OFF", Severity: "critical", Blocks: true})
+	return d
+}
+
+func (c *cluster) SelfTest(context.Context) api.SelfTest {
+	return api.SelfTest{Cluster: c.name, OK: true, Legs: []api.Leg{{From: "a", To: "b", OK: true, RoundTripMS: 3}}}
+}
+
 // journal is a Journal in memory.
 type journal struct {
 	mu     sync.Mutex
@@ -80,6 +111,23 @@ func (j *journal) Events(after uint64) []api.Event {
 		return nil
 	}
 	return append([]api.Event{}, j.events[after:]...)
+}
+
+func (j *journal) History(f HistoryFilter) ([]api.Event, error) {
+	out := []api.Event{}
+	for _, e := range j.Events(f.After) {
+		if (f.Cluster == "" || e.Cluster == f.Cluster) && (len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind)) && !e.At.Before(f.From) {
+			out = append(out, e)
+		}
+	}
+	return out[max(0, len(out)-f.Limit):], nil
+}
+
+func (j *journal) Report(cluster, operation string) (api.Report, error) {
+	if operation != "op1" && operation != "last" {
+		return api.Report{}, fmt.Errorf("%w: %s", ErrNoOperation, operation)
+	}
+	return api.Report{Operation: "op1", Cluster: cluster, What: "failover"}, nil
 }
 
 func (j *journal) Follow(ctx context.Context, after uint64, deliver func(api.Event) error) error {

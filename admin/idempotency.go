@@ -15,7 +15,7 @@ const (
 )
 
 // keyring remembers the answers to requests with an Idempotency-Key, so that a client that lost the answer can ask
-// again without a second switchover. Requests without a key get an entry that nobody else can find.
+// again without a second operation. Requests without a key get an entry that nobody else can find.
 type keyring struct {
 	mu      sync.Mutex // guards entries
 	entries map[string]*keyEntry
@@ -33,13 +33,14 @@ type keyEntry struct {
 
 func newKeyring() *keyring { return &keyring{entries: map[string]*keyEntry{}} }
 
-// claim returns the entry for key; first means that the caller has to run the operation and then call finish.
-func (k *keyring) claim(cluster, key string, body []byte) (entry *keyEntry, first bool, err error) {
+// claim returns the entry for key, which counts for one path only; first means that the caller has to run the operation
+// and then call finish.
+func (k *keyring) claim(path, key string, body []byte) (entry *keyEntry, first bool, err error) {
 	sum := sha256.Sum256(body)
 	if key == "" {
 		return &keyEntry{done: make(chan struct{})}, true, nil
 	}
-	name := cluster + "\x00" + key
+	name := path + "\x00" + key
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.expire(time.Now())

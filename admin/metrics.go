@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/onewriter/onewriter/admin/api"
 )
 
 // metrics holds what the endpoint itself counts and computes what it can read from the clusters at scrape time.
@@ -13,6 +15,7 @@ type metrics struct {
 	switchovers *prometheus.CounterVec
 	pause       *prometheus.HistogramVec
 	build       *prometheus.GaugeVec
+	operations  operationMetrics
 }
 
 var (
@@ -29,7 +32,16 @@ var (
 	descPinned    = clusterDesc("sessions_pinned", "Client sessions that cannot move to another server now.")
 	descHeld      = clusterDesc("sessions_held", "Client sessions that wait for a primary.")
 	descListener  = clusterDesc("listener_sessions", "Client sessions of a listener.", "listener", "route")
+	descVerdict   = clusterDesc("verdict", "1 for what is the matter with the primary, 0 for the others.", "verdict")
+	descAway      = clusterDesc("servers_away", "Servers that were left behind and may not serve before they are proved clean.")
+	descBlocked   = clusterDesc("failover_blocked", "1 while the mode is automatic and no failover would happen.")
+	descFindings  = clusterDesc("doctor_findings", "Findings of the last examination.", "severity")
+	descUnchecked = clusterDesc("doctor_failed_checks", "Checks of the last examination that could not be made.")
 	clusterStates = []string{"starting", "running", "switching", "split", "no_primary", "degraded"}
+	verdicts      = []string{
+		"UNKNOWN", "FINE", "SUSPECT", "LEAVING", "WRITE_STUCK", "MY_LINK", "ISOLATED", "CONFIRMED_DOWN", "CONFIRMED_UNREACHABLE", "NO_CANDIDATE", "SPLIT",
+	}
+	severities = []string{"info", "warning", "critical"}
 )
 
 func clusterDesc(name, help string, labels ...string) *prometheus.Desc {
@@ -50,6 +62,7 @@ func newMetrics(clusters []Cluster, version string) *metrics {
 			Name: "onewriter_build_info", Help: "Always 1; the labels name the version.",
 		}, []string{"version", "go_version"}),
 	}
+	m.operations = newOperationMetrics(clusters)
 	m.build.WithLabelValues(version, runtime.Version()).Set(1)
 	for _, c := range clusters {
 		for _, outcome := range []string{"completed", "dry_run", "refused", "aborted", "failed"} {
@@ -61,7 +74,7 @@ func newMetrics(clusters []Cluster, version string) *metrics {
 
 // register adds everything to r, and the metrics of the Go runtime and the process where r has none yet.
 func (m *metrics) register(r *prometheus.Registry) error {
-	for _, c := range []prometheus.Collector{m, m.switchovers, m.pause, m.build} {
+	for _, c := range append(m.operations.collectors(), m, m.switchovers, m.pause, m.build) {
 		if err := r.Register(c); err != nil {
 			return err
 		}
@@ -90,6 +103,7 @@ func (m *metrics) switchover(cluster, outcome string, pauseMS float64) {
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descEpoch, descState, descWriter, descHealthy, descPrimary, descReadOnly, descLag, descOnServer, descSessions, descInTx, descPinned, descHeld, descListener,
+		descVerdict, descAway, descBlocked, descFindings, descUnchecked,
 	} {
 		ch <- d
 	}
@@ -129,6 +143,25 @@ func collect(ch chan<- prometheus.Metric, c Cluster) {
 	for _, l := range st.Listeners {
 		gauge(descListener, float64(l.Sessions), l.Address, l.Route)
 	}
+	for _, name := range verdicts {
+		gauge(descVerdict, number(name == st.Verdict.Kind), name)
+	}
+	gauge(descAway, float64(len(st.Away)))
+	gauge(descBlocked, number(len(st.Blocked) > 0))
+	found := c.Findings()
+	for _, severity := range severities {
+		gauge(descFindings, float64(count(found.Findings, severity)), severity)
+	}
+	gauge(descUnchecked, float64(len(found.Failed)))
+}
+
+func count(findings []api.Finding, severity string) (n int) {
+	for _, f := range findings {
+		if f.Severity == severity {
+			n++
+		}
+	}
+	return n
 }
 
 func number(b bool) float64 {

@@ -35,11 +35,12 @@ type Server struct {
 	keys     *keyring
 	streams  chan struct{} // one slot per open event stream
 	draining atomic.Bool
+	began    uint64 // the newest event when the process began
 
 	// ops is the context of mutations: it outlives their requests and ends with Run.
 	ops     context.Context
 	stopOps context.CancelFunc
-	running sync.WaitGroup // mutations in progress
+	running sync.WaitGroup // operations in progress, and the count of those that the journal tells of
 
 	mu       sync.Mutex // guards listener
 	listener net.Listener
@@ -52,7 +53,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, clusters: map[string]Cluster{}, keys: newKeyring(), streams: make(chan struct{}, maxStreams),
-		metrics: newMetrics(cfg.Clusters, cfg.Version),
+		metrics: newMetrics(cfg.Clusters, cfg.Version), began: newestEvent(cfg.Journal),
 	}
 	for _, c := range cfg.Clusters {
 		s.clusters[c.Name()] = c
@@ -110,11 +111,14 @@ func (s *Server) Run(ctx context.Context) error {
 		Handler: s.handler, ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return base },
 	}
+	s.running.Go(func() { s.countOperations(base) })
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(s.listener) }()
 	select {
 	case err := <-failed:
 		s.stopOps()
+		stopStreams()
+		s.running.Wait()
 		return fmt.Errorf("admin endpoint: %w", err)
 	case <-ctx.Done():
 	}

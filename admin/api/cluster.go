@@ -15,8 +15,16 @@ type Cluster struct {
 	Reasons []string `json:"reasons"`
 	// Since is when the state was entered; null when unknown.
 	Since *time.Time `json:"since"`
-	// Operation is the switchover in progress, null when there is none.
-	Operation *Operation     `json:"operation"`
+	// Operation is the switchover, failover or rejoin in progress, null when there is none.
+	Operation *Operation `json:"operation"`
+	// Verdict is what is the matter with the primary.
+	Verdict Verdict `json:"verdict"`
+	// Mode is automatic, manual or off: who moves the role when the primary has failed.
+	Mode string `json:"mode"`
+	// Blocked are the reasons why no automatic failover would happen now; empty in other modes.
+	Blocked []string `json:"blocked"`
+	// Away are the servers that were left behind.
+	Away      []AwayServer   `json:"away"`
 	Servers   []Server       `json:"servers"`
 	Listeners []Listener     `json:"listeners"`
 	Sessions  SessionSummary `json:"sessions"`
@@ -51,7 +59,7 @@ type Server struct {
 	Sessions int `json:"sessions"`
 }
 
-// Operation is a switchover in progress.
+// Operation is a switchover, failover or rejoin in progress.
 type Operation struct {
 	ID   string `json:"id"`
 	From string `json:"from"`

@@ -9,11 +9,11 @@ type History struct {
 
 // Event is one line of the journal.
 type Event struct {
-	Seq       uint64            `json:"seq"` // grows by one; begins anew when the process does
+	Seq       uint64            `json:"seq"` // grows by one, across restarts
 	At        time.Time         `json:"at"`
 	Cluster   string            `json:"cluster"`
 	Operation string            `json:"operation,omitempty"`
-	Kind      string            `json:"kind"` // state, begin, step, end, refused, followed, warning
+	Kind      string            `json:"kind"` // state, verdict, gate, begin, step, end, refused, followed, warning
 	Step      string            `json:"step,omitempty"`
 	State     string            `json:"state,omitempty"`
 	Epoch     uint64            `json:"epoch,omitempty"`

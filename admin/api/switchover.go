@@ -62,4 +62,6 @@ type Problem struct {
 	Phase string `json:"phase,omitempty"`
 	// Unresolved is true when it is not certain yet that the old primary serves again.
 	Unresolved bool `json:"unresolved,omitempty"`
+	// Rejoin is what was found out about a server whose return was refused.
+	Rejoin *Rejoin `json:"rejoin,omitempty"`
 }

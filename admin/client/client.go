@@ -22,9 +22,11 @@ const DefaultAddress = "http://127.0.0.1:8989"
 
 // Limits of one call.
 const (
-	callTimeout       = 10 * time.Second
-	switchoverTimeout = 5 * time.Minute // the server bounds the operation; this is for a server that hangs
-	maxAnswer         = 16 << 20        // bytes
+	callTimeout      = 10 * time.Second
+	examineTimeout   = 90 * time.Second // the server bounds it; this is for a server that hangs
+	operationTimeout = 5 * time.Minute  // likewise
+	rebuildTimeout   = 25 * time.Hour   // copying all data takes as long as it takes
+	maxAnswer        = 16 << 20         // bytes
 )
 
 // Client calls one admin endpoint. It is safe for concurrent use.
@@ -102,14 +104,6 @@ func (c *Client) History(ctx context.Context, since uint64, limit int) ([]api.Ev
 	var out api.History
 	err := c.call(ctx, callTimeout, http.MethodGet, fmt.Sprintf("/api/v1/history?since=%d&limit=%d", since, limit), nil, &out)
 	return out.Events, err
-}
-
-// Switchover moves the primary role and returns when that is over. A refusal is a *StatusError with status 409, an
-// abort one with 503.
-func (c *Client) Switchover(ctx context.Context, cluster string, req api.SwitchoverRequest) (api.Switchover, error) {
-	var out api.Switchover
-	err := c.call(ctx, switchoverTimeout, http.MethodPost, "/api/v1/clusters/"+url.PathEscape(cluster)+"/switchover", req, &out)
-	return out, err
 }
 
 func (c *Client) call(ctx context.Context, limit time.Duration, method, path string, in, out any) error {

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -27,7 +28,29 @@ func (c cluster) Switchover(_ context.Context, req api.SwitchoverRequest) (api.S
 	return api.Switchover{From: "a", To: req.To, Epoch: 3, Outcome: "completed"}, c.err
 }
 
+func (c cluster) Failover(_ context.Context, req api.FailoverRequest) (api.Failover, error) {
+	return api.Failover{From: "a", To: req.To, Epoch: 3, Outcome: "completed", Fence: "fenced-by-death"}, c.err
+}
+func (c cluster) Rejoin(_ context.Context, server string, req api.RejoinRequest) (api.Rejoin, error) {
+	return api.Rejoin{Server: server, Method: req.Method, Outcome: "completed"}, c.err
+}
+func (cluster) Findings() api.Doctor { return api.Doctor{Checks: 1} }
+func (cluster) Examine(context.Context) api.Doctor {
+	return api.Doctor{Checks: 2}
+}
+func (cluster) SelfTest(context.Context) api.SelfTest { return api.SelfTest{OK: true} }
+
 type journal struct{}
+
+func (journal) History(f admin.HistoryFilter) ([]api.Event, error) {
+	return []api.Event{{Seq: f.After + 1, Cluster: f.Cluster, Operation: f.Operation, Kind: strings.Join(f.Kinds, "+"), At: f.From}}, nil
+}
+func (journal) Report(cluster, operation string) (api.Report, error) {
+	if operation == "none" {
+		return api.Report{}, admin.ErrNoOperation
+	}
+	return api.Report{Cluster: cluster, Operation: operation}, nil
+}
 
 func (journal) Events(after uint64) []api.Event { return []api.Event{{Seq: after + 1, Kind: "state"}} }
 func (journal) Follow(ctx context.Context, _ uint64, _ func(api.Event) error) error {
@@ -107,6 +130,41 @@ func TestNobodyThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Clusters(t.Context()); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestFailoverCalls(t *testing.T) {
+	c, ctx := serve(t, cluster{}, "", ""), t.Context()
+	if f, err := c.Failover(ctx, "orders", api.FailoverRequest{To: "b", Force: true}); err != nil || f.To != "b" || f.Fence != "fenced-by-death" {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if r, err := c.Rejoin(ctx, "orders", "a", api.RejoinRequest{Method: "rebuild"}); err != nil || r.Server != "a" || r.Method != "rebuild" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for now, checks := range map[bool]int{false: 1, true: 2} {
+		if d, err := c.Doctor(ctx, "orders", now); err != nil || d.Checks != checks {
+			t.Errorf("%+v, %v", d, err)
+		}
+	}
+	if test, err := c.SelfTest(ctx, "orders"); err != nil || !test.OK {
+		t.Errorf("%+v, %v", test, err)
+	}
+	from := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	events, err := c.ClusterHistory(ctx, "orders", client.HistoryQuery{Operation: "fo-1", Kinds: []string{"begin", "end"}, From: from, Limit: 5})
+	if err != nil || len(events) != 1 || events[0].Operation != "fo-1" || events[0].Kind != "begin+end" || !events[0].At.Equal(from) || events[0].Cluster != "orders" {
+		t.Errorf("%+v, %v", events, err)
+	}
+	if r, err := c.Report(ctx, "orders", "last"); err != nil || r.Operation != "last" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	var status *client.StatusError
+	if _, err := c.Report(ctx, "orders", "none"); !errors.As(err, &status) || status.Status != http.StatusNotFound {
+		t.Errorf("%v", err)
+	}
+	refused := &admin.RefusedError{Reasons: []string{"It has more."}, Rejoin: &api.Rejoin{Verdict: "diverged"}}
+	_, err = serve(t, cluster{err: refused}, "", "").Rejoin(ctx, "orders", "a", api.RejoinRequest{})
+	if !errors.As(err, &status) || status.Rejoin == nil || status.Rejoin.Verdict != "diverged" {
 		t.Errorf("%v", err)
 	}
 }

@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/onewriter/onewriter/admin"
 	"github.com/onewriter/onewriter/admin/api"
 	"github.com/onewriter/onewriter/conf"
+	"github.com/onewriter/onewriter/doctor"
 	"github.com/onewriter/onewriter/failover"
 	"github.com/onewriter/onewriter/proxy"
 	"github.com/onewriter/onewriter/topology"
@@ -26,6 +25,7 @@ type adminCluster struct {
 	servers    []topology.Instance
 	monitor    interface{ Snapshot() *topology.Snapshot }
 	controller *failover.Controller
+	doctor     *doctor.Doctor
 	accounts   *accountWatch
 	proxy      *proxy.Cluster
 }
@@ -38,6 +38,10 @@ func (c *adminCluster) Status() api.Cluster {
 	st := c.controller.Status()
 	out := api.Cluster{
 		Name: c.name, State: st.State.String(), Epoch: uint64(st.Epoch), Primary: st.Primary, Reasons: st.Reasons,
+		Verdict: apiVerdict(st.Verdict), Mode: st.Mode, Blocked: st.Blocked,
+	}
+	for _, a := range st.Away {
+		out.Away = append(out.Away, apiAway(a))
 	}
 	if !st.Since.IsZero() {
 		since := st.Since.UTC()
@@ -140,18 +144,11 @@ func (c *adminCluster) Sessions() []api.Session {
 // Switchover implements admin.Cluster.
 func (c *adminCluster) Switchover(ctx context.Context, req api.SwitchoverRequest) (api.Switchover, error) {
 	if c.mode == conf.FailoverOff && !req.DryRun {
-		return api.Switchover{}, &admin.RefusedError{Reasons: []string{"The configuration says failover.mode: off, so nobody may move the primary role."}}
+		return api.Switchover{}, refusedByMode()
 	}
 	result, err := c.controller.Switchover(ctx, failover.Request{To: req.To, DryRun: req.DryRun, By: "admin API"})
-	var refused *failover.RefusedError
-	var aborted *failover.AbortedError
-	switch {
-	case errors.As(err, &refused):
-		return api.Switchover{}, &admin.RefusedError{Reasons: refused.Reasons}
-	case errors.As(err, &aborted):
-		return api.Switchover{}, &admin.AbortedError{ID: aborted.ID, Phase: aborted.Phase, Reasons: aborted.Reasons, Unresolved: aborted.Unresolved}
-	case err != nil:
-		return api.Switchover{}, err
+	if err != nil {
+		return api.Switchover{}, adminError(err)
 	}
 	return switchoverResult(result), nil
 }
@@ -161,56 +158,9 @@ func switchoverResult(r failover.Result) api.Switchover {
 		ID: r.ID, From: r.From, To: r.To, Epoch: uint64(r.Epoch), Outcome: r.Outcome, PauseMS: r.PauseMS, SessionsMoved: r.SessionsMoved,
 		Warnings: r.Warnings, PredictedPauseMS: r.PredictedPauseMS,
 	}
-	for _, p := range r.Phases {
-		out.Phases = append(out.Phases, api.Phase(p))
-	}
-	for _, s := range r.SessionsClosed {
-		out.SessionsClosed = append(out.SessionsClosed, api.ClosedSession(s))
-	}
+	out.Phases, out.SessionsClosed = apiPhases(r.Phases), apiClosed(r.SessionsClosed)
 	for _, b := range r.Blockers {
 		out.Blockers = append(out.Blockers, api.Blocker(b))
 	}
 	return out
-}
-
-// adminJournal shows the journal to the admin endpoint.
-type adminJournal struct{ *failover.Journal }
-
-// Events implements admin.Journal.
-func (j adminJournal) Events(after uint64) []api.Event {
-	events := j.Journal.Events(after)
-	out := make([]api.Event, len(events))
-	for i, e := range events {
-		out[i] = apiEvent(e)
-	}
-	return out
-}
-
-// Follow implements admin.Journal. What a slow reader missed is taken from the journal's memory.
-func (j adminJournal) Follow(ctx context.Context, after uint64, deliver func(api.Event) error) error {
-	fresh, cancel := j.Subscribe()
-	defer cancel()
-	for {
-		for _, e := range j.Events(after) {
-			if err := deliver(e); err != nil {
-				return err
-			}
-			after = e.Seq
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case _, ok := <-fresh: // only a sign that there is something new; Events has it
-			if !ok {
-				return nil
-			}
-		}
-	}
-}
-
-func apiEvent(e failover.Event) api.Event {
-	return api.Event{
-		Seq: e.Seq, At: e.At, Cluster: e.Cluster, Operation: e.Operation, Kind: e.Kind, Step: e.Step, State: e.State, Epoch: uint64(e.Epoch),
-		Primary: e.Primary, Outcome: e.Outcome, MS: e.MS, Reasons: e.Reasons, Evidence: e.Evidence,
-	}
 }

@@ -7,8 +7,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -57,10 +59,71 @@ func (c remoteCluster) Switchover(_ context.Context, req api.SwitchoverRequest) 
 	}, c.err
 }
 
+func (c remoteCluster) Failover(_ context.Context, req api.FailoverRequest) (api.Failover, error) {
+	f := api.Failover{From: "a", To: "b", Loss: api.Loss{AtLeast: 2, Sentence: "At least 2 transactions of a are missing."}, Outcome: "dry_run"}
+	if req.DryRun {
+		f.Refusals = []string{"The loss is above the limit."}
+		return f, c.err
+	}
+	f.Epoch, f.Outcome, f.Fence, f.PauseMS, f.Phases = 8, "completed", "fenced-by-death", 900, []api.Phase{{Name: "apply", MS: 30}}
+	f.SessionsClosed = []api.ClosedSession{{ID: 6, Reason: "a transaction was open"}}
+	return f, c.err
+}
+
+func (c remoteCluster) Rejoin(_ context.Context, server string, req api.RejoinRequest) (api.Rejoin, error) {
+	r := api.Rejoin{Server: server, Method: req.Method, Outcome: "completed", Verdict: "clean"}
+	if req.DryRun {
+		r.Outcome, r.Verdict = "dry_run", "diverged"
+		r.Errant = slices.Repeat([]api.ErrantTransaction{{GTID: "0-1-9", Tables: map[string]int{"app.t": 3, "app.s": 1}}}, maxErrant+2)
+	}
+	return r, c.err
+}
+
+func (remoteCluster) Findings() api.Doctor {
+	at := time.Now()
+	return api.Doctor{Cluster: "orders", Checks: 30, At: &at}
+}
+
+func (c remoteCluster) Examine(context.Context) api.Doctor {
+	d := c.Findings()
+	d.Findings = []api.Finding{{Code: "LOG_BIN_OFF", Severity: "critical", Server: "b", Summary: "It logs nothing.", Evidence: []string{"log_bin=0"}, Fix: []string{"log_bin=1"}, Blocks: true}}
+	return d
+}
+
+func (c remoteCluster) SelfTest(context.Context) api.SelfTest {
+	return api.SelfTest{Cluster: "orders", Primary: "a", OK: c.err == nil, Legs: []api.Leg{{From: "a", To: "b", OK: c.err == nil, RoundTripMS: 4}, {From: "b", To: "a", Reverse: true, OK: true}}}
+}
+
+// remoteJournal is a journal of one failover.
+type remoteJournal struct{}
+
+func (remoteJournal) Events(uint64) []api.Event { return nil }
+func (remoteJournal) Follow(ctx context.Context, _ uint64, _ func(api.Event) error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (remoteJournal) History(f admin.HistoryFilter) ([]api.Event, error) {
+	return []api.Event{{Seq: 1, Cluster: f.Cluster, Kind: "verdict", Outcome: "CONFIRMED_DOWN", Primary: "a", Reasons: []string{"a refuses connections."}}}, nil
+}
+
+func (j remoteJournal) Report(cluster, operation string) (api.Report, error) {
+	if operation == "none" {
+		return api.Report{}, admin.ErrNoOperation
+	}
+	before, err := j.History(admin.HistoryFilter{Cluster: cluster})
+	ended := time.Now()
+	return api.Report{
+		Operation: "fo-1", Cluster: cluster, What: "failover", Outcome: "completed", From: "a", To: "b", Epoch: 8, Ended: &ended, TookMS: 900, Fence: "not-fenced",
+		Loss: &api.Loss{Sentence: "Nothing that was acknowledged is lost."}, Clients: &api.Clients{PauseMS: 900, Closed: 2, Because: "2 × a transaction was open"},
+		Before: before, Steps: []api.Event{{Kind: "step", Step: "promote", Outcome: "ok", MS: 5, Evidence: map[string]string{"flags": "read_only = 0"}}},
+	}, err
+}
+
 func endpoint(t *testing.T, err error) string {
 	t.Helper()
 	s, nerr := admin.New(admin.Config{
-		Address: "127.0.0.1:0", Clusters: []admin.Cluster{remoteCluster{err}}, Registry: prometheus.NewRegistry(), Logger: zerolog.Nop(),
+		Address: "127.0.0.1:0", Clusters: []admin.Cluster{remoteCluster{err}}, Journal: remoteJournal{}, Registry: prometheus.NewRegistry(), Logger: zerolog.Nop(),
 	})
 	if nerr != nil {
 		t.Fatal(nerr)

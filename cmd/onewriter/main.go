@@ -17,8 +17,11 @@ import (
 const (
 	exitOK      = 0
 	exitFailed  = 1
-	exitRefused = 2 // the switchover was refused, nothing was changed
-	exitAborted = 3 // the switchover was begun and undone
+	exitRefused = 2 // the operation was refused, nothing was changed
+	exitAborted = 3 // the operation was begun and undone
+
+	exitWarnings = 4 // the doctor has warnings, or could not check everything
+	exitCritical = 5 // the doctor has critical findings, or the self-test failed
 )
 
 // exitError carries an exit code with an error. A nil err means that everything was said already.

@@ -16,6 +16,7 @@ import (
 	"github.com/onewriter/onewriter/backend"
 	"github.com/onewriter/onewriter/conf"
 	"github.com/onewriter/onewriter/coord/local"
+	"github.com/onewriter/onewriter/doctor"
 	"github.com/onewriter/onewriter/failover"
 	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/failover/fence"
@@ -31,6 +32,7 @@ type cluster struct {
 	config   conf.Cluster
 	data     *proxy.Cluster
 	control  *failover.Controller
+	doctor   *doctor.Doctor
 	monitor  *health.Monitor
 	users    *auth.UserTable
 	accounts *accountWatch
@@ -71,7 +73,15 @@ func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, regi
 	}
 	cl.monitor, err = health.New(health.Config{
 		Cluster: cc.Name, Servers: servers, Connect: connect, Interval: cc.Health.Interval, Timeout: cc.Health.Timeout,
-		Heartbeat: cc.Health.Heartbeat, Writer: holder, Logger: log.With().Str("part", "health").Logger(),
+		Heartbeat: cc.Health.Heartbeat, Writer: holder, DataPath: cl.data.LastReply, Logger: log.With().Str("part", "health").Logger(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	cl.doctor, err = doctor.New(doctor.Config{
+		Cluster: cc.Name, Servers: servers, Connect: connect, ControlUser: cc.Control.User, Primary: cl.data.Primary, Snapshot: cl.monitor.Snapshot,
+		Every: cc.Doctor.Interval, Ignore: cc.Doctor.Ignore, Automatic: cc.Failover.Mode == conf.FailoverAutomatic,
+		Logger: log.With().Str("part", "doctor").Logger(),
 	})
 	if err != nil {
 		return nil, err
@@ -82,7 +92,8 @@ func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, regi
 		Replication: failover.Replication{User: cc.Replication.User, Password: cc.Replication.Password.Reveal()},
 		Limits:      limitsOf(cc.Failover), Policy: policyOf(cc), Detect: detect.Limits{Hang: cc.Detection.HangTimeout, Silence: cc.Detection.ReceiveSilence},
 		FenceCommand: fence.Command{Argv: cc.Fencing.Command, Timeout: cc.Fencing.CommandTimeout},
-		KeepDir:      filepath.Join(c.StateDir, "undone"), Logger: log.With().Str("part", "failover").Logger(),
+		Findings:     cl.doctor.Blocking,
+		KeepDir:      filepath.Join(c.StateDir, "undone", cc.Name), Logger: log.With().Str("part", "failover").Logger(),
 	})
 	if err != nil {
 		return nil, err
@@ -120,6 +131,7 @@ func (cl *cluster) makeData(cc conf.Cluster, servers []topology.Instance, regist
 	cl.data, err = proxy.NewCluster(proxy.Config{
 		Name: cc.Name, Servers: servers, Authenticator: authenticator, Dialer: cl.dialer, Listeners: listeners,
 		HoldTimeout: cc.Limits.HoldTimeout, ConnectTimeout: cc.Limits.ConnectTimeout, HandshakeTimeout: cc.Limits.HandshakeTimeout,
+		OnLost:  func(server string) { cl.monitor.Kick(server) }, // there is a monitor before there is a session
 		Metrics: proxy.NewMetrics(registry, cc.Name), Logger: log,
 	})
 	return err
@@ -154,6 +166,7 @@ func (cl *cluster) runControl(ctx context.Context) error {
 	g.Go(func() error { return cl.dialer.Run(gctx) })
 	g.Go(func() error { cl.feedRouting(gctx); return nil })
 	g.Go(func() error { cl.accounts.Run(gctx); return nil })
+	g.Go(func() error { return cl.doctor.Run(gctx) })
 	return g.Wait()
 }
 

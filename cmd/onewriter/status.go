@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -114,7 +115,7 @@ func printCluster(w io.Writer, c api.Cluster) error {
 		return err
 	}
 	if o := c.Operation; o != nil {
-		if _, err := fmt.Fprintf(w, "  switchover %s from %s to %s is in step %s\n", o.ID, o.From, o.To, o.Step); err != nil {
+		if _, err := fmt.Fprintf(w, "  operation %s from %s to %s is in step %s\n", o.ID, cmp.Or(o.From, "nobody"), cmp.Or(o.To, "nobody yet"), o.Step); err != nil {
 			return err
 		}
 	}
@@ -123,6 +124,7 @@ func printCluster(w io.Writer, c api.Cluster) error {
 	for _, reason := range c.Reasons {
 		notes = append(notes, "  ! "+reason)
 	}
+	notes = append(notes, failoverNotes(c)...)
 	for _, s := range c.Servers {
 		rows = append(rows, []string{
 			"  " + s.Name, s.Address, s.Role, yesNo(s.Healthy), yesNo(s.ReadOnly), lagText(s.LagSeconds), fmt.Sprint(s.Sessions), short(s.Position),
@@ -143,6 +145,26 @@ func printCluster(w io.Writer, c api.Cluster) error {
 		}
 	}
 	return nil
+}
+
+// failoverNotes says what is the matter with the primary, what keeps an automatic failover from happening, and who was left
+// behind.
+func failoverNotes(c api.Cluster) []string {
+	var notes []string
+	if k := c.Verdict.Kind; k != "" && k != "FINE" && k != "UNKNOWN" {
+		notes = append(notes, "  verdict "+k)
+		for _, e := range c.Verdict.Evidence {
+			notes = append(notes, "    - "+e)
+		}
+	}
+	for _, b := range c.Blocked {
+		notes = append(notes, "  no automatic failover: "+b)
+	}
+	for _, a := range c.Away {
+		notes = append(notes, fmt.Sprintf("  %s is away since epoch %d (%s, %s), verdict: %s. %s", a.Server, a.Epoch, a.Why, cmp.Or(a.Fence, "not fenced"),
+			cmp.Or(a.Verdict, "not back yet"), a.Loss.Sentence))
+	}
+	return notes
 }
 
 func yesNo(b bool) string {

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/onewriter/onewriter/admin/api"
-	"github.com/onewriter/onewriter/admin/client"
 )
 
 func newSwitchoverCommand() *cobra.Command {
@@ -32,14 +28,12 @@ func newSwitchoverCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if cluster == "" {
-				if cluster, err = onlyCluster(cmd.Context(), c); err != nil {
-					return err
-				}
+			if cluster, err = clusterOr(cmd.Context(), c, cluster); err != nil {
+				return err
 			}
 			result, err := c.Switchover(cmd.Context(), cluster, req)
 			if err != nil {
-				return switchoverError(cmd.OutOrStdout(), err, output)
+				return operationError(cmd.OutOrStdout(), err, output)
 			}
 			if output == "json" {
 				return printJSON(cmd.OutOrStdout(), result)
@@ -49,57 +43,10 @@ func newSwitchoverCommand() *cobra.Command {
 	}
 	r.flags(cmd)
 	outputFlag(cmd, &output)
-	cmd.Flags().StringVar(&cluster, "cluster", "", "the cluster; may be left out when there is only one")
+	clusterFlag(cmd, &cluster)
 	cmd.Flags().StringVar(&req.To, "to", "", "the new primary; by default the best standby")
 	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "check and predict, change nothing")
 	return cmd
-}
-
-func onlyCluster(ctx context.Context, c *client.Client) (string, error) {
-	clusters, err := c.Clusters(ctx)
-	if err != nil {
-		return "", err
-	}
-	if len(clusters) == 1 {
-		return clusters[0].Name, nil
-	}
-	names := make([]string, len(clusters))
-	for i, cl := range clusters {
-		names[i] = cl.Name
-	}
-	return "", fmt.Errorf("there are %d clusters, choose one with --cluster: %s", len(clusters), strings.Join(names, ", "))
-}
-
-// switchoverError gives a refusal and an abort their exit codes.
-func switchoverError(w io.Writer, err error, output string) error {
-	var status *client.StatusError
-	if !errors.As(err, &status) {
-		return err
-	}
-	code := exitFailed
-	switch {
-	case status.Status == http.StatusConflict:
-		code = exitRefused
-	case status.Status == http.StatusServiceUnavailable && status.Phase != "" && !status.Unresolved:
-		code = exitAborted
-	}
-	if output == "json" {
-		if err := printJSON(w, status.Problem); err != nil {
-			return err
-		}
-		return &exitError{code: code}
-	}
-	var b strings.Builder
-	b.WriteString(status.Detail)
-	for _, reason := range status.Reasons {
-		if reason != status.Detail {
-			b.WriteString("\n  - " + reason)
-		}
-	}
-	if status.Phase != "" {
-		b.WriteString("\n  step: " + status.Phase)
-	}
-	return &exitError{code: code, err: errors.New(b.String())}
 }
 
 func printSwitchover(w io.Writer, s api.Switchover) error {
@@ -111,19 +58,11 @@ func printSwitchover(w io.Writer, s api.Switchover) error {
 		}
 	} else {
 		fmt.Fprintf(&b, "The primary role moved from %s to %s, epoch %d. Clients could not write for %s.\n", s.From, s.To, s.Epoch, millis(s.PauseMS))
-		for _, p := range s.Phases {
-			fmt.Fprintf(&b, "  %-12s %s\n", p.Name, millis(p.MS))
-		}
+		writePhases(&b, s.Phases)
 		fmt.Fprintf(&b, "%d sessions moved, %d were closed.\n", s.SessionsMoved, len(s.SessionsClosed))
-		for _, c := range s.SessionsClosed {
-			fmt.Fprintf(&b, "  session %d: %s\n", c.ID, c.Reason)
-		}
+		writeClosed(&b, s.SessionsClosed)
 	}
-	for _, warning := range s.Warnings {
-		b.WriteString("warning: " + warning + "\n")
-	}
+	writeLines(&b, "warning: ", s.Warnings)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
-
-func millis(ms float64) string { return fmt.Sprintf("%.1f ms", ms) }
