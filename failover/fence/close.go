@@ -77,7 +77,7 @@ func (a *Attempt) Close(ctx context.Context) (*Proof, error) {
 		err = a.expel(budget)
 	}
 	if err == nil {
-		a.proof = &Proof{of: a.server.Name, valid: true}
+		a.proof = a.proved()
 		return a.proof, nil
 	}
 	state, settleErr := a.settle(ctx)
@@ -96,8 +96,13 @@ func (a *Attempt) Close(ctx context.Context) (*Proof, error) {
 	if err := a.expel(rest); err != nil {
 		return nil, fmt.Errorf("close %s: %w: %w", a.server.Name, ErrUncertain, err)
 	}
-	a.proof = &Proof{of: a.server.Name, valid: true}
+	a.proof = a.proved()
 	return a.proof, nil
+}
+
+// proved is the proof that the flags of the server were set and read back.
+func (a *Attempt) proved() *Proof {
+	return &Proof{of: a.server.Name, kind: Proved, valid: true, lines: []string{"The flags of " + a.server.Name + " were set and read back on another connection."}}
 }
 
 // refused names, for the error's text, the sessions that were in the way and could not be ended.

@@ -57,17 +57,26 @@ type Report struct {
 	Settled bool     // the statement failed and its outcome was made certain afterwards
 }
 
-// Proof says that one server, or all others of a cluster, were closed. Only this package can make one that counts.
+// Proof says that one server, or all others of a cluster, were closed, or by what other means they are kept from
+// acknowledging writes. Only this package can make one that counts.
 // It may open one server once.
 type Proof struct {
 	mu    sync.Mutex
 	of    string
+	kind  Kind
+	lines []string // what the proof rests on
 	valid bool
 	spent bool
 }
 
 // Of names what is closed.
 func (p *Proof) Of() string { return p.of }
+
+// Kind is what was achieved.
+func (p *Proof) Kind() Kind { return p.kind }
+
+// Evidence is what the proof rests on, in sentences.
+func (p *Proof) Evidence() []string { return p.lines }
 
 // spend takes the right to open a server; false means that there is none or that it was used.
 func (p *Proof) spend() bool {
@@ -108,7 +117,7 @@ func ProveClosed(ctx context.Context, servers ...Server) (*Proof, error) {
 			of += ", " + s.Name
 		}
 	}
-	return &Proof{of: of, valid: true}, nil
+	return &Proof{of: of, kind: Proved, valid: true}, nil
 }
 
 // openness is what the flags of a server say.
