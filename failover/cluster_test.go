@@ -17,6 +17,7 @@ import (
 
 	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/coord/local"
+	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 	"github.com/onewriter/onewriter/topology"
@@ -91,7 +92,10 @@ func (c *cluster) start(store coord.Store) (*Controller, func()) {
 		Connect: func(i topology.Instance) (*sql.DB, error) {
 			return openDB(c.t, c.user, c.password, i.Address, ""), nil
 		},
-		ControlUser: c.user, Replication: Replication{User: mysqltest.ReplicationUser, Password: mysqltest.ReplicationPassword}, Limits: c.limits, Policy: c.policy, Logger: zerolog.Nop(),
+		ControlUser: c.user, Replication: Replication{User: mysqltest.ReplicationUser, Password: mysqltest.ReplicationPassword}, Limits: c.limits, Policy: c.policy, Logger: zerolog.Nop(), KeepDir: filepath.Join(filepath.Dir(c.path), "undone"),
+		BinlogSource: func(i topology.Instance, flavor string) binlog.Source {
+			return binlog.Source{Address: i.Address, User: c.user, Password: c.password, Flavor: flavor}
+		},
 		hook: func(point string) error {
 			if h := c.hook.Load(); h != nil {
 				return (*h)(point)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/onewriter/onewriter/backend"
 	"github.com/onewriter/onewriter/conf"
+	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -71,6 +72,22 @@ func controlConnect(c conf.Cluster) (func(topology.Instance) (*sql.DB, error), e
 			return nil, fmt.Errorf("control account for %s: %w", i.Name, err)
 		}
 		return sql.OpenDB(connector), nil
+	}, nil
+}
+
+// binlogSource tells how to read the binary log of a server with the control account. What is only preferred is not asked
+// for: a server without TLS would refuse.
+func binlogSource(c conf.Cluster) (func(i topology.Instance, flavor string) binlog.Source, error) {
+	roots, err := loadCA(c.ServerTLS.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return func(i topology.Instance, flavor string) binlog.Source {
+		s := binlog.Source{Address: i.Address, User: c.Control.User, Password: c.Control.Password.Reveal(), Flavor: flavor}
+		if c.ServerTLS.Mode != conf.TLSOff && c.ServerTLS.Mode != conf.TLSPreferred {
+			s.TLS = controlTLS(i.Address, c.ServerTLS.Mode, roots)
+		}
+		return s
 	}, nil
 }
 

@@ -86,13 +86,17 @@ func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, regi
 	if err != nil {
 		return nil, err
 	}
+	logs, err := binlogSource(cc)
+	if err != nil {
+		return nil, err
+	}
 	cl.control, err = failover.New(failover.Config{
 		Cluster: cc.Name, Servers: servers, Monitor: cl.monitor, DataPath: dataPath{cl.data}, Lease: cl.state, Store: cl.state,
 		Journal: journal, Connect: connect, ControlUser: cc.Control.User,
 		Replication: failover.Replication{User: cc.Replication.User, Password: cc.Replication.Password.Reveal()},
 		Limits:      limitsOf(cc.Failover), Policy: policyOf(cc), Detect: detect.Limits{Hang: cc.Detection.HangTimeout, Silence: cc.Detection.ReceiveSilence},
 		FenceCommand: fence.Command{Argv: cc.Fencing.Command, Timeout: cc.Fencing.CommandTimeout},
-		Findings:     cl.doctor.Blocking,
+		Findings:     cl.doctor.Blocking, BinlogSource: logs,
 		KeepDir:      filepath.Join(c.StateDir, "undone", cc.Name), Logger: log.With().Str("part", "failover").Logger(),
 	})
 	if err != nil {
