@@ -62,6 +62,7 @@ var kinds = []Kind{
 	{"TABLE_ENGINE", Warning, BlocksNever, "Tables of an engine without transactions: not crash safe, and the fence cannot roll them back."},
 	{"TABLE_WITHOUT_KEY", Warning, BlocksNever, "Tables without a primary key: every changed row is a scan on the standby."},
 	{"EVENT_ON_STANDBY", Warning, BlocksNever, "Events are enabled on a standby whose scheduler runs: they run twice."},
+	{"EVENT_ASLEEP", Warning, BlocksNever, "Events are disabled on the primary because they were created on another one: they run nowhere."},
 	{"CLOCK_DRIFT", Warning, BlocksNever, "A server's clock differs by more than 500 ms."},
 	{"VERSION_DIFFERS", Warning, BlocksNever, "The servers have different versions."},
 	{"SETTINGS_DIFFER", Warning, BlocksNever, "Settings that applications notice differ between the servers."},

@@ -13,8 +13,9 @@ import (
 
 // Doctor examines the servers of one cluster.
 type Doctor struct {
-	cfg  Config
-	busy chan struct{} // held during an examination, so that there is one at a time
+	cfg    Config
+	limits limits
+	busy   chan struct{} // held during an examination, so that there is one at a time
 
 	mu       sync.Mutex // guards what follows
 	last     Report
@@ -25,13 +26,23 @@ type Doctor struct {
 	deep     []Finding // of the last look through the tables
 }
 
+// limits are thresholds that tests change.
+type limits struct {
+	transaction time.Duration // how long a transaction may be open
+	diskFree    float64       // the part of a disk that should be free
+	roundTrip   time.Duration // how long a heartbeat row may take to a standby
+	selfTest    time.Duration // how long the self-test waits
+}
+
+var defaultLimits = limits{transaction: 2 * time.Minute, diskFree: 0.05, roundTrip: 10 * time.Second, selfTest: 5 * time.Second}
+
 // New prepares a doctor; it connects to nothing before Run, Check or SelfTest. The error says what in c is wrong.
 func New(c Config) (*Doctor, error) {
 	if err := c.complete(); err != nil {
 		return nil, fmt.Errorf("doctor of cluster %s: %w", c.Cluster, err)
 	}
 	return &Doctor{
-		cfg: c, busy: make(chan struct{}, 1), marks: map[string]mark{}, starts: map[string]start{},
+		cfg: c, limits: defaultLimits, busy: make(chan struct{}, 1), marks: map[string]mark{}, starts: map[string]start{},
 		last: Report{Cluster: c.Cluster},
 	}, nil
 }

@@ -40,15 +40,23 @@ type failure struct {
 
 // examination looks at all servers. It always gives one, whatever can be reached.
 func (d *Doctor) examination(ctx context.Context, deep bool) *examination {
-	published := d.cfg.Primary()
-	x := &examination{d: d, at: time.Now(), deep: deep, epoch: published.Epoch}
 	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
+	x := d.visit(ctx, deep)
+	defer x.close()
+	x.together(func(s *server) { x.perServer(ctx, s) })
+	x.perCluster(ctx)
+	return x
+}
+
+// visit connects to all servers and finds the primary. The caller closes what it gets.
+func (d *Doctor) visit(ctx context.Context, deep bool) *examination {
+	published := d.cfg.Primary()
+	x := &examination{d: d, at: time.Now(), deep: deep, epoch: published.Epoch}
 	snapshot := d.cfg.Snapshot()
 	for _, i := range d.cfg.Servers {
 		x.servers = append(x.servers, &server{instance: i, err: knownDead(snapshot, i.Name)})
 	}
-	defer x.close()
 	x.together(func(s *server) { s.open(ctx, d.cfg.Connect) })
 	x.primary = primaryOf(published, x.servers)
 	for _, s := range x.servers {
@@ -56,8 +64,6 @@ func (d *Doctor) examination(ctx context.Context, deep bool) *examination {
 			x.failed = append(x.failed, failure{server: s.name(), err: s.err})
 		}
 	}
-	x.together(func(s *server) { x.perServer(ctx, s) })
-	x.perCluster(ctx)
 	return x
 }
 

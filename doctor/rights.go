@@ -9,15 +9,18 @@ import (
 )
 
 // rights are the global privileges of the account behind a connection.
-type rights map[string]bool
+type rights struct {
+	global map[string]bool
+	roles  bool // it has roles, whose rights are not among these
+}
 
-// readRights reads them from SHOW GRANTS. Those of active roles are among them where the server shows them.
+// readRights reads them from SHOW GRANTS.
 func readRights(ctx context.Context, q flavor.Querier) (rights, error) {
 	rs, err := flavor.Rows(ctx, q, "SHOW GRANTS")
 	if err != nil {
-		return nil, fmt.Errorf("read the own grants: %w", err)
+		return rights{}, fmt.Errorf("read the own grants: %w", err)
 	}
-	r := rights{}
+	r := rights{global: map[string]bool{}}
 	for _, row := range rs {
 		for _, line := range row {
 			r.add(line)
@@ -27,24 +30,28 @@ func readRights(ctx context.Context, q flavor.Querier) (rights, error) {
 }
 
 // add reads one line: GRANT A, B ON *.* TO ...
-func (r rights) add(line string) {
+func (r *rights) add(line string) {
+	if !strings.Contains(line, " ON ") {
+		r.roles = true
+		return
+	}
 	list, _, global := strings.Cut(line, " ON *.* TO ")
 	list, grant := strings.CutPrefix(list, "GRANT ")
 	if !global || !grant {
 		return
 	}
 	for right := range strings.SplitSeq(list, ",") {
-		r[strings.TrimSpace(right)] = true
+		r.global[strings.TrimSpace(right)] = true
 	}
 }
 
 // has reports whether the account has one of the rights, or all.
 func (r rights) has(any ...string) bool {
-	if r["ALL PRIVILEGES"] {
+	if r.global["ALL PRIVILEGES"] {
 		return true
 	}
 	for _, name := range any {
-		if r[name] {
+		if r.global[name] {
 			return true
 		}
 	}

@@ -163,3 +163,7 @@ func (c *counter) ExecContext(ctx context.Context, query string, args ...any) (s
 	c.n.Add(1)
 	return c.Conn.ExecContext(ctx, query, args...)
 }
+
+func (s *server) replicas(ctx context.Context) ([]map[string]string, error) {
+	return flavor.Replicas(ctx, s.q, s.dialect)
+}

@@ -1,6 +1,9 @@
 package flavor
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // Rows runs query and reads all rows by column name: lower case, with the old words master and slave for source and
 // replica, so that one reader fits all versions. NULL is "".
@@ -13,7 +16,7 @@ func Rows(ctx context.Context, q Querier, query string, args ...any) ([]map[stri
 	for i, r := range rs {
 		out[i] = make(map[string]string, len(r))
 		for k, v := range r {
-			out[i][k] = v.String
+			out[i][strings.Replace(k, "slavete", "replicate", 1)] = v.String // the old word for replica got into it
 		}
 	}
 	return out, nil
