@@ -20,9 +20,12 @@ const DefaultCommandTimeout = 10 * time.Second
 // keptOutput is how much of a command's output is kept, in bytes.
 const keptOutput = 4 << 10
 
-// RunCommand runs c with env added to the environment. Only exit code 0 within the time-out is a proof that the server
-// called of was switched off; at the time-out the whole process group is killed. The output is part of the evidence and
-// of the error.
+// inherited are the variables that a command gets from our own environment; others may hold secrets.
+var inherited = []string{"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR"}
+
+// RunCommand runs c with env added to PATH, HOME, USER, LANG, TZ and TMPDIR of our own environment. Only exit code 0
+// within the time-out is a proof that the server called of was switched off; at the time-out the whole process group is
+// killed. The first 4 KiB of the output are part of the evidence and of the error.
 func RunCommand(ctx context.Context, c Command, env map[string]string, of string) (*Proof, error) {
 	if len(c.Argv) == 0 {
 		return nil, errors.New("there is no fencing command")
@@ -35,16 +38,16 @@ func RunCommand(ctx context.Context, c Command, env map[string]string, of string
 	defer cancel()
 	out := &head{}
 	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
-	cmd.Env = os.Environ()
-	for _, k := range slices.Sorted(maps.Keys(env)) {
-		cmd.Env = append(cmd.Env, k+"="+env[k])
-	}
+	cmd.Env = environment(env)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second // a descendant that left the group may hold the output open
 	begun := time.Now()
 	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
+		err = nil // it ended with 0, and something that it started holds the output open
+	}
 	took := time.Since(begun).Round(time.Millisecond)
 	switch {
 	case ctx.Err() != nil:
@@ -55,6 +58,20 @@ func RunCommand(ctx context.Context, c Command, env map[string]string, of string
 	return &Proof{of: of, kind: ByCommand, valid: true, lines: []string{
 		fmt.Sprintf("The fencing command %s ended with 0 after %s%s.", c.Argv[0], took, out.quoted()),
 	}}, nil
+}
+
+// environment is what is inherited and env, whose names are sorted.
+func environment(env map[string]string) []string {
+	out := []string{}
+	for _, name := range inherited {
+		if value, ok := os.LookupEnv(name); ok {
+			out = append(out, name+"="+value)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		out = append(out, name+"="+env[name])
+	}
+	return out
 }
 
 // head keeps the beginning of what is written to it.

@@ -23,8 +23,9 @@ const (
 
 // ProveDead proves that nothing listens at address any more. It takes two signs: the address refuses two connections
 // from here a while apart, which a firewall in between could do as well, and it refuses a standby, whose receiver says
-// so. sourceID is the server_id of the dead server, 0 when unknown. Witnesses that do not answer do not count, but one
-// that still receives disproves it. A server that is dead starts closed for writes if it is configured as it should be.
+// so. sourceID is the server_id of the dead server, 0 when unknown. Witnesses that do not answer do not count, nor do
+// links that were stopped or follow somebody else; but one receiver that still runs, or fails to connect for another
+// reason than being refused, disproves it. A server that is dead starts closed for writes if it is configured as it should be.
 func ProveDead(ctx context.Context, address string, sourceID uint32, witnesses []Server) (*Proof, error) {
 	for i := range 2 {
 		if i > 0 {
@@ -84,7 +85,9 @@ func (s Server) testify(ctx context.Context, address string, sourceID uint32) (s
 		switch {
 		case l.IO == topology.ThreadYes:
 			return "", fmt.Errorf("%w: the receiver of %s still runs", ErrNotDead, s.Name)
-		case l.IO == topology.ThreadConnecting && strings.Contains(l.IOError, refusedErrno):
+		case l.IO == topology.ThreadConnecting && !strings.Contains(l.IOError, refusedErrno):
+			return "", fmt.Errorf("%w: the receiver of %s was not refused: error %d, %q", ErrNotDead, s.Name, l.IOErrno, l.IOError)
+		case l.IO == topology.ThreadConnecting:
 			return fmt.Sprintf("The receiver of %s is refused there: error %d, %s.", s.Name, l.IOErrno, strings.TrimRight(l.IOError, ". ")), nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onewriter/onewriter/internal/flavor"
@@ -23,18 +24,16 @@ const (
 // that gives one, it cannot acknowledge anything from then on, whatever becomes of clocks and networks. The applier of
 // the candidate goes on.
 func ProveSilenced(ctx context.Context, candidate Server, channel string, was flavor.SemiSync) (*Proof, error) {
-	switch {
-	case !was.Source || !was.Active:
-		return nil, fmt.Errorf("%w: its source side was not active", ErrNotSilenced)
-	case !was.AfterSync:
-		return nil, fmt.Errorf("%w: its wait point is not AFTER_SYNC", ErrNotSilenced)
-	case was.Timeout < endless:
-		return nil, fmt.Errorf("%w: it goes on without acknowledgement after %s", ErrNotSilenced, was.Timeout)
-	case was.Clients != 1:
-		return nil, fmt.Errorf("%w: %d servers acknowledged", ErrNotSilenced, was.Clients)
+	if err := dependsOnOne(was); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopWithin)
 	defer cancel()
+	if now, err := candidate.Dialect.SemiSync(ctx, candidate.DB); err != nil {
+		return nil, fmt.Errorf("read the semi-sync state of %s: %w", candidate.Name, err)
+	} else if !now.Replica {
+		return nil, fmt.Errorf("%w: %s does not acknowledge, so somebody else does", ErrNotSilenced, candidate.Name)
+	}
 	if err := candidate.Dialect.StopReplica(ctx, candidate.DB, channel, flavor.ReceiverThread); err != nil {
 		return nil, fmt.Errorf("stop the receiver of %s: %w", candidate.Name, err)
 	}
@@ -42,12 +41,32 @@ func ProveSilenced(ctx context.Context, candidate Server, channel string, was fl
 	if err != nil {
 		return nil, fmt.Errorf("observe %s: %w", candidate.Name, err)
 	}
-	for _, l := range facts.Links {
-		if l.Channel == channel && l.IO != topology.ThreadNo {
-			return nil, fmt.Errorf("%w: the receiver of %s is %s", ErrNotSilenced, candidate.Name, l.IO)
-		}
+	i := slices.IndexFunc(facts.Links, func(l topology.Link) bool { return l.Channel == channel })
+	switch {
+	case i < 0:
+		return nil, fmt.Errorf("%w: %s has no link %q", ErrNotSilenced, candidate.Name, channel)
+	case facts.Links[i].IO != topology.ThreadNo:
+		return nil, fmt.Errorf("%w: the receiver of %s is %s", ErrNotSilenced, candidate.Name, facts.Links[i].IO)
 	}
-	return &Proof{of: "the source of " + candidate.Name, kind: BySemiSync, valid: true, lines: []string{
+	return &Proof{of: facts.Links[i].Source, kind: BySemiSync, valid: true, lines: []string{
 		fmt.Sprintf("Commits waited for %s alone (AFTER_SYNC, time-out %s), whose receiver was seen stopped.", candidate.Name, was.Timeout),
 	}}, nil
+}
+
+// dependsOnOne is the error that a source which was as given may acknowledge without its one acknowledger.
+func dependsOnOne(was flavor.SemiSync) error {
+	switch {
+	case !was.Source || !was.Active:
+		return fmt.Errorf("%w: its source side was not active", ErrNotSilenced)
+	case !was.AfterSync:
+		return fmt.Errorf("%w: its wait point is not AFTER_SYNC", ErrNotSilenced)
+	case was.Timeout < endless:
+		return fmt.Errorf("%w: it goes on without acknowledgement after %s", ErrNotSilenced, was.Timeout)
+	case !was.WaitsAlone:
+		return fmt.Errorf("%w: it does not wait while no server is connected that acknowledges (wait_no_slave is off)", ErrNotSilenced)
+	case was.Clients != 1:
+		return fmt.Errorf("%w: %d servers acknowledged", ErrNotSilenced, was.Clients)
+	default:
+		return nil
+	}
 }

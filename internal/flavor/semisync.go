@@ -19,6 +19,8 @@ type SemiSync struct {
 	Timeout time.Duration
 	// AfterSync: commits become visible only after the acknowledgement (wait point AFTER_SYNC).
 	AfterSync bool
+	// WaitsAlone: a commit waits also while no replica is connected that could acknowledge it (wait_no_slave).
+	WaitsAlone bool
 }
 
 const semiSyncLike = "Variable_name LIKE 'rpl_semi_sync_%'"
@@ -32,7 +34,8 @@ func (common) SemiSync(ctx context.Context, q Querier) (SemiSync, error) {
 	s := SemiSync{
 		Available: len(vars) > 0,
 		Source:    truth(vars["master_enabled"]), Replica: truth(vars["slave_enabled"]),
-		AfterSync: vars["master_wait_point"] == "AFTER_SYNC",
+		AfterSync:  vars["master_wait_point"] == "AFTER_SYNC",
+		WaitsAlone: truth(vars["master_wait_no_slave"]),
 	}
 	if ms, err := strconv.ParseInt(vars["master_timeout"], 10, 64); err == nil {
 		s.Timeout = time.Duration(min(ms, int64(1<<63-1)/int64(time.Millisecond))) * time.Millisecond
