@@ -24,6 +24,7 @@ func testSetupSQLIsEnough(t *testing.T, c *cluster) {
 		c.asRoot(primary, strings.ReplaceAll(statement, "<password>", "narrow-secret"))
 	}
 	c.waitUser("narrow")
+	c.waitRights("narrow")
 	c.user, c.password = "narrow", "narrow-secret"
 	ctl, _ := c.start(nil)
 	from := c.waitState(ctl, StateRunning).Primary
@@ -56,6 +57,18 @@ func (c *cluster) waitUser(user string) {
 		c.waitFor("account "+user+" on "+s.Name, func() bool {
 			var n int
 			err := c.admin[s.Name].QueryRow("SELECT COUNT(*) FROM mysql.user WHERE user = ?", user).Scan(&n)
+			return err == nil && n == 1
+		})
+	}
+}
+
+// waitRights waits until the rights on the schema onewriter, the last ones of SetupSQL, have replicated to all servers.
+func (c *cluster) waitRights(user string) {
+	c.t.Helper()
+	for _, s := range c.servers {
+		c.waitFor("rights of "+user+" on "+s.Name, func() bool {
+			var n int
+			err := c.admin[s.Name].QueryRow("SELECT COUNT(*) FROM mysql.db WHERE user = ? AND db = 'onewriter'", user).Scan(&n)
 			return err == nil && n == 1
 		})
 	}

@@ -64,11 +64,23 @@ func printSetup(ctx context.Context, w io.Writer, c conf.Cluster) error {
 		for _, statement := range failover.SetupSQL(name, c.Control.User) {
 			b.WriteString(statement + ";\n")
 		}
+		for _, extra := range failover.ExtraSQL(name, c.Control.User) {
+			b.WriteString("-- only for " + extra.For + ":\n")
+			writeLines(&b, "-- ", terminated(extra.SQL))
+		}
 		if _, err := io.WriteString(w, b.String()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func terminated(statements []string) []string {
+	out := make([]string, len(statements))
+	for i, statement := range statements {
+		out[i] = statement + ";"
+	}
+	return out
 }
 
 func dialectOf(ctx context.Context, c conf.Cluster) (name string) {

@@ -152,14 +152,16 @@ func Accounts(f Flavor) []string {
 	return append(out, ControlGrants(f, "'"+ControlUser+"'@'%'")...)
 }
 
-// ControlGrants is the SQL that gives account the rights of a control account.
+// ControlGrants is the SQL that gives account the rights of a control account, with those that only rejoin and the doctor
+// need.
 func ControlGrants(f Flavor, account string) []string {
-	global := "PROCESS, RELOAD, READ_ONLY ADMIN, CONNECTION ADMIN, SLAVE MONITOR, BINLOG MONITOR, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, REPLICATION SLAVE"
+	global := "PROCESS, RELOAD, READ_ONLY ADMIN, CONNECTION ADMIN, SLAVE MONITOR, BINLOG MONITOR, BINLOG ADMIN, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, REPLICATION SLAVE"
 	if f == MySQL {
-		global = "PROCESS, RELOAD, REPLICATION CLIENT, REPLICATION SLAVE, CONNECTION_ADMIN, SYSTEM_VARIABLES_ADMIN, REPLICATION_SLAVE_ADMIN, XA_RECOVER_ADMIN"
+		global = "PROCESS, RELOAD, REPLICATION CLIENT, REPLICATION SLAVE, CONNECTION_ADMIN, SYSTEM_VARIABLES_ADMIN, REPLICATION_SLAVE_ADMIN, XA_RECOVER_ADMIN, BACKUP_ADMIN, CLONE_ADMIN"
 	}
 	out := []string{
 		"GRANT " + global + " ON *.* TO " + account,
+		"GRANT SELECT, INSERT, UPDATE, DELETE, EVENT ON *.* TO " + account,
 		"GRANT SELECT ON mysql.* TO " + account,
 		"GRANT ALL ON onewriter.* TO " + account,
 	}
