@@ -109,6 +109,11 @@ func (c badCase) stoppedSentence(o topology.Observation, l topology.Link) string
 	return fmt.Sprintf("%s is no witness, it was not receiving from %s: %s.", o.Instance.Name, c.primary.Instance.Name, receiver(l))
 }
 
+func (c badCase) idleSentence(o topology.Observation, l topology.Link) string {
+	return fmt.Sprintf("%s is no witness, it had received nothing from %s for %s when the trouble began: %s.",
+		o.Instance.Name, c.primary.Instance.Name, span(max(0, o.ReceiveAge-c.now.Sub(c.since))), receiver(l))
+}
+
 func (c badCase) otherErrorSentence(o topology.Observation, l topology.Link) string {
 	return fmt.Sprintf("%s is no witness, its error says nothing about whether %s runs: %s.",
 		o.Instance.Name, c.primary.Instance.Name, receiver(l))

@@ -237,6 +237,15 @@ var stories = []story{
 		s.receiver("b", connecting, 2003, timedOut, time.Hour)
 		s.server("b").Facts.Links[0].Retry = time.Minute
 	}, want: Suspect},
+	{name: "cut off from here, the receiver has just been started", build: func(s *scene) {
+		s.bad("a", topology.ClassTimeout, 6, 6*time.Second, time.Second)
+		s.receiver("b", connecting, 0, "", 20*time.Second)
+	}, want: Suspect},
+	{name: "cut off from here, the receiver has just got a connection", build: func(s *scene) {
+		s.bad("a", topology.ClassTimeout, 6, 6*time.Second, time.Second)
+		s.receiver("b", yes, 0, "", 20*time.Second)
+	}, want: Suspect},
+	{name: "hangs, the receiver tries again", build: func(s *scene) { s.hung(); s.receiver("b", connecting, 0, "", 3200*ms) }, want: Unreachable},
 	{name: "nothing is reached", build: func(s *scene) { s.hung(); s.bad("b", topology.ClassTimeout, 3, 3*time.Second, time.Second) }, want: Isolated},
 	{name: "nothing is reached, a moment ago", build: func(s *scene) {
 		s.bad("a", topology.ClassTimeout, 1, time.Second, time.Second)

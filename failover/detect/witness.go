@@ -52,20 +52,26 @@ func (c badCase) hear(o topology.Observation) witness {
 
 // question judges the receiver of a standby that has answered since the trouble began.
 func (c badCase) question(o topology.Observation, link topology.Link) (testimony, string) {
-	received := c.now.Add(-o.ReceiveAge)
 	limit := c.limits.silence(link)
 	switch {
 	case link.IO == topology.ThreadNo && !c.gaveUp(o, link):
 		return mute, c.stoppedSentence(o, link)
-	case link.IO != topology.ThreadYes:
-		return c.disconnected(o, link, limit)
-	case o.ReceiveAge >= limit:
-		return silent, c.silentSentence(o, link)
-	case received.Before(c.since.Add(receiptMargin)):
-		return undecided, c.soonSentence(o, limit)
-	default:
+	case link.IO == topology.ThreadYes && o.ReceiveAge < limit && c.received(o, c.since.Add(receiptMargin)):
 		return receiving, c.receivesSentence(o)
+	case link.IO != topology.ThreadYes && readSign(link) != signNone:
+		return c.disconnected(o, link, limit)
+	case o.ReceiveAge < limit:
+		return undecided, c.soonSentence(o, limit)
+	case c.received(o, c.since.Add(-limit)):
+		return silent, c.silentSentence(o, link)
+	default: // it has just been started, or was cut off before
+		return mute, c.idleSentence(o, link)
 	}
+}
+
+// received reports whether o received anything at the moment at or later.
+func (c badCase) received(o topology.Observation, at time.Time) bool {
+	return !c.now.Add(-o.ReceiveAge).Before(at)
 }
 
 // gaveUp reports whether a receiver that does not run has ended by itself, after the trouble began, because it could
@@ -76,27 +82,20 @@ func (c badCase) gaveUp(o topology.Observation, link topology.Link) bool {
 	return (sign == signRefused || sign == signLost) && !o.ReceivedAt.IsZero() && !o.ReceivedAt.Before(c.since.Add(-c.limits.Silence))
 }
 
-// disconnected judges a receiver that has no connection to the primary.
+// disconnected judges a receiver that has no connection to the primary and says why.
 func (c badCase) disconnected(o topology.Observation, link topology.Link, limit time.Duration) (testimony, string) {
-	// Its error may be older than the trouble, unless it received until then or must have tried again.
-	worked := !c.now.Add(-o.ReceiveAge).Before(c.since.Add(-limit))
 	again := c.now.Sub(c.since) >= retried(link)
-	sign := readSign(link)
-	switch {
+	switch sign := readSign(link); {
 	case sign == signAnswered && again:
 		return receiving, c.answeredSentence(o, link)
 	case sign == signAnswered, sign == signOther:
 		return mute, c.otherErrorSentence(o, link)
-	case !worked && !again:
-		return mute, c.oldErrorSentence(o, link)
+	case !again && !c.received(o, c.since.Add(-limit)):
+		return mute, c.oldErrorSentence(o, link) // it did not receive until the trouble, so that was not what ended it
 	case sign == signRefused:
 		return refused, c.refusedSentence(o, link)
-	case sign == signLost:
-		return silent, c.lostSentence(o, link)
-	case o.ReceiveAge < limit:
-		return undecided, c.soonSentence(o, limit)
 	default:
-		return silent, c.silentSentence(o, link)
+		return silent, c.lostSentence(o, link)
 	}
 }
 
