@@ -150,6 +150,7 @@ func (m *Monitor) Kick(name string) {
 func (m *Monitor) SetPrimary(p topology.Primary) {
 	m.beater.setPrimary(p)
 	m.update(func(c *collector) { c.setPrimary(p.Instance.Name) })
+	m.Kick(p.Instance.Name) // what was seen of it last was seen of a standby
 }
 
 // update changes the collected state and publishes it.

@@ -88,8 +88,9 @@ func runParts(ctx context.Context, c *conf.Config, clusters []*cluster, endpoint
 	g, running := errgroup.WithContext(ctx)
 	control, stopControl := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopControl()
+	fates := &fates{clusters: len(clusters), log: log}
 	for _, cl := range clusters {
-		g.Go(func() error { return cl.runControl(control) })
+		g.Go(func() error { return fates.decide(cl.config.Name, cl.runControl(control)) })
 	}
 	if endpoint != nil {
 		g.Go(func() error { return endpoint.Run(control) })
@@ -109,7 +110,7 @@ func runParts(ctx context.Context, c *conf.Config, clusters []*cluster, endpoint
 	log.Info().Str("version", versionLine()).Msg("onewriter started")
 	derr := data.Wait()
 	stopControl()
-	err := errors.Join(derr, g.Wait())
+	err := errors.Join(derr, g.Wait(), fates.err())
 	log.Info().Msg("onewriter stopped")
 	return explainSetup(err)
 }

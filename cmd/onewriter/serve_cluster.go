@@ -97,7 +97,7 @@ func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, regi
 		Limits:      limitsOf(cc.Failover), Policy: policyOf(cc), Detect: detect.Limits{Hang: cc.Detection.HangTimeout, Silence: cc.Detection.ReceiveSilence},
 		FenceCommand: fence.Command{Argv: cc.Fencing.Command, Timeout: cc.Fencing.CommandTimeout},
 		Findings:     cl.doctor.Blocking, BinlogSource: logs,
-		KeepDir:      filepath.Join(c.StateDir, "undone", cc.Name), Logger: log.With().Str("part", "failover").Logger(),
+		KeepDir: filepath.Join(c.StateDir, "undone", cc.Name), Logger: log.With().Str("part", "failover").Logger(),
 	})
 	if err != nil {
 		return nil, err
