@@ -3,6 +3,7 @@ package rejoin
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/internal/flavor"
@@ -29,17 +30,32 @@ func Discard(ctx context.Context, old, primary Server, acc Account, d coord.Depa
 	if err := stopLinks(ctx, old); err != nil {
 		return err
 	}
-	readers, err := flavor.LogReaders(ctx, old.DB, old.ControlUser)
-	if err != nil {
+	if err := awaitNoReaders(ctx, old); err != nil {
 		return fmt.Errorf("discard the history of %s: %w", old.Instance.Name, err)
-	}
-	if readers > 0 {
-		return fmt.Errorf("discard the history of %s: %d replicas read its binary log; stop them first", old.Instance.Name, readers)
 	}
 	if err := flavor.ReplaceHistory(ctx, old.DB, old.Dialect, vouched(was, is)); err != nil {
 		return fmt.Errorf("discard the history of %s: %w", old.Instance.Name, err)
 	}
-	return Reattach(ctx, old, primary, acc, d)
+	return attach(ctx, old, primary, acc, d, true)
+}
+
+// readersGrace is how long a reader of the binary log may take to end: a server notices that a replica has gone when it
+// sends the next heartbeat.
+const readersGrace = 5 * time.Second
+
+// awaitNoReaders waits until nobody reads the binary log of s.
+func awaitNoReaders(ctx context.Context, s Server) error {
+	bounded, cancel := context.WithTimeout(ctx, readersGrace)
+	defer cancel()
+	for {
+		readers, err := flavor.LogReaders(ctx, s.DB, s.ControlUser)
+		if err != nil || readers == 0 {
+			return err
+		}
+		if err := pause(bounded, 5*lookEvery); err != nil {
+			return fmt.Errorf("%d replicas read its binary log; stop them first: %w", readers, err)
+		}
+	}
 }
 
 // vouched is the history that old has from now on; unknown where it has no GTIDs.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/onewriter/onewriter/internal/binlog"
-	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
 )
 
@@ -51,13 +50,15 @@ func (e evidence) replaced(ctx context.Context, from, end gtid.Position) (string
 			name, end, from, name), nil
 	}
 	file, pos, _ := from.File()
-	size, ok, err := flavor.LogSize(ctx, e.old.DB, file)
+	logs, err := binlog.Logs(ctx, e.old.DB)
 	if err != nil {
 		return "", fmt.Errorf("judge %s: %w", name, err)
 	}
-	if ok && size < pos {
-		return fmt.Sprintf("%s of %s has %d bytes, but the primary has received it up to %d: a crash took the end of it, and with it transactions that %s "+
-			"would skip when the primary sends them.", file, name, size, pos, name), nil
+	for _, l := range logs {
+		if l.Name == file && l.Size < pos {
+			return fmt.Sprintf("%s of %s has %d bytes, but the primary has received it up to %d: a crash took the end of it, and with it transactions that %s "+
+				"would skip when the primary sends them.", file, name, l.Size, pos, name), nil
+		}
 	}
 	return "", nil
 }

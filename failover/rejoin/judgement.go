@@ -45,10 +45,13 @@ type Judgement struct {
 	Position, Primary gtid.Position
 }
 
+// badness orders the verdicts: what is known for certain counts more than what is not known.
+var badness = [...]int{Clean: 0, Unknown: 1, Diverged: 2, RebuiltWithSameID: 3}
+
 // because adds a finding; the verdict becomes v unless it is a worse one already.
 func (j *Judgement) because(v Verdict, sentence string) {
 	j.Reasons = append(j.Reasons, sentence)
-	if j.Verdict == Clean || v == RebuiltWithSameID || j.Verdict == Diverged && v == Unknown && len(j.Errant) == 0 {
+	if badness[v] > badness[j.Verdict] {
 		j.Verdict = v
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/onewriter/onewriter/failover/fence"
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/topology"
@@ -21,7 +23,12 @@ func Quarantine(ctx context.Context, s Server, l fence.Limits) error {
 	if err == nil {
 		err = sourceOff(ctx, s)
 	}
-	return errors.Join(err, stopLinks(ctx, s))
+	if err == nil {
+		return stopLinks(ctx, s)
+	}
+	bounded, cancel := context.WithTimeout(ctx, l.Budget) // an applier whose commit waits for an acknowledgement does not stop
+	defer cancel()
+	return errors.Join(err, stopLinks(bounded, s))
 }
 
 func closeServer(ctx context.Context, s Server, l fence.Limits) error {
@@ -33,8 +40,8 @@ func closeServer(ctx context.Context, s Server, l fence.Limits) error {
 	if readErr != nil || !semi.Source {
 		return errors.Join(err, readErr)
 	}
-	if err := cutClients(ctx, s); err != nil {
-		return err
+	if cutErr := cutClients(ctx, s); cutErr != nil {
+		return errors.Join(err, cutErr)
 	}
 	if err := sourceOff(ctx, s); err != nil {
 		return err
@@ -61,19 +68,30 @@ func sourceOff(ctx context.Context, s Server) error {
 	return nil
 }
 
-// cutClients ends all ordinary sessions, so that nobody hears that a commit succeeded.
+// cutClients ends all ordinary sessions, so that nobody hears that a commit succeeded. When one that is not idle cannot be
+// ended (on MySQL an account with SYSTEM_USER) the commits must not be let go.
 func cutClients(ctx context.Context, s Server) error {
 	sessions, err := s.Dialect.Sessions(ctx, s.DB)
 	if err != nil {
 		return fmt.Errorf("list the sessions of %s: %w", s.Instance.Name, err)
 	}
+	var errs []error
 	for _, x := range sessions {
 		if x.User == s.ControlUser || x.Replication || x.System {
 			continue
 		}
-		_ = s.Dialect.Kill(ctx, s.DB, x.ID) // gone already, or the second fence fails because of it
+		idle := x.Command == "Sleep" && !x.InTransaction
+		if err := s.Dialect.Kill(ctx, s.DB, x.ID); err != nil && !gone(err) && !idle {
+			errs = append(errs, fmt.Errorf("end connection %d of %s@%s on %s, whose commit may wait for an acknowledgement: %w", x.ID, x.User, x.Host, s.Instance.Name, err))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// gone reports whether a connection could not be ended because it does not exist any more (ER_NO_SUCH_THREAD).
+func gone(err error) bool {
+	var e *mysql.MySQLError
+	return errors.As(err, &e) && e.Number == 1094
 }
 
 // stopLinks stops both threads of all links and sees them stopped. What was received and not applied can be fetched

@@ -17,6 +17,12 @@ import (
 // is pointed at primary with acc, by file and position at the place d.Binlog. By GTID the histories are compared once
 // more; ErrNotClean then means that nothing was started. Old acknowledges from now on if commits waited for that before.
 func Reattach(ctx context.Context, old, primary Server, acc Account, d coord.Departure) error {
+	return attach(ctx, old, primary, acc, d, false)
+}
+
+// attach is Reattach. With fresh, a link by GTID that is there is set up anew, which throws away what it has received:
+// MySQL takes what lies in the relay log for something it has, whatever gtid_executed says.
+func attach(ctx context.Context, old, primary Server, acc Account, d coord.Departure, fresh bool) error {
 	was, is, err := closedPair(ctx, old, primary)
 	if err != nil {
 		return err
@@ -38,7 +44,7 @@ func Reattach(ctx context.Context, old, primary Server, acc Account, d coord.Dep
 	}
 	if change, err := needsChange(link, there, primary, d); err != nil {
 		return err
-	} else if change {
+	} else if change || fresh && link.UsesGTID {
 		if err := pointAt(ctx, old, primary, link.Channel, acc, d); err != nil {
 			return err
 		}

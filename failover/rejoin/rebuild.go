@@ -2,6 +2,7 @@ package rejoin
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -48,9 +49,8 @@ func Rebuild(ctx context.Context, old, primary Server, acc Account) error {
 	return followCopied(ctx, old, primary, acc, !is.GTID)
 }
 
-// ensureClone installs the plugin where it is missing. A server under super_read_only refuses to, so that flag is lifted
-// for the moment; read_only stays.
-func ensureClone(ctx context.Context, s Server) (err error) {
+// ensureClone installs the plugin where it is missing.
+func ensureClone(ctx context.Context, s Server) error {
 	var status string
 	if err := s.DB.QueryRowContext(ctx, "SELECT COALESCE(MAX(plugin_status), '') FROM information_schema.plugins WHERE plugin_name = 'clone'").Scan(&status); err != nil {
 		return fmt.Errorf("read the plugins: %w", err)
@@ -58,24 +58,35 @@ func ensureClone(ctx context.Context, s Server) (err error) {
 	if status == "ACTIVE" {
 		return nil
 	}
+	return withoutSuper(ctx, s, func() error {
+		if _, err := s.DB.ExecContext(ctx, clonePlugin); err != nil {
+			return fmt.Errorf("%s: %w", clonePlugin, err)
+		}
+		return nil
+	})
+}
+
+// withoutSuper runs do on a server whose super_read_only, if it is set, is lifted meanwhile; read_only stays. Under
+// super_read_only neither plugins can be installed nor data be replaced (error 1290, MySQL 9.7). It is set again only after
+// a failure: after success of a CLONE the server is gone.
+func withoutSuper(ctx context.Context, s Server, do func() error) error {
 	_, super, err := s.Dialect.ReadOnly(ctx, s.DB)
 	if err != nil {
-		return fmt.Errorf("read the flags: %w", err)
+		return fmt.Errorf("read the flags of %s: %w", s.Instance.Name, err)
 	}
-	if super {
-		if _, err := s.DB.ExecContext(ctx, "SET GLOBAL super_read_only = 0"); err != nil {
-			return fmt.Errorf("lift super_read_only: %w", err)
-		}
-		defer func() {
-			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
-			defer cancel()
-			err = errors.Join(err, s.Dialect.SetReadOnly(undo, s.DB))
-		}()
+	if !super {
+		return do()
 	}
-	if _, err := s.DB.ExecContext(ctx, clonePlugin); err != nil {
-		return fmt.Errorf("%s: %w", clonePlugin, err)
+	if _, err := s.DB.ExecContext(ctx, "SET GLOBAL super_read_only = 0"); err != nil {
+		return fmt.Errorf("lift super_read_only on %s: %w", s.Instance.Name, err)
 	}
-	return nil
+	err = do()
+	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	if restartFailed(err) {
+		return err // there is no server to set it on
+	}
+	return errors.Join(err, s.Dialect.SetReadOnly(undo, s.DB))
 }
 
 // clone copies the data and waits until the server is back with them.
@@ -88,56 +99,69 @@ func clone(ctx context.Context, old, primary Server) error {
 	if _, err := old.DB.ExecContext(ctx, fmt.Sprintf("SET GLOBAL clone_valid_donor_list = '%s:%d'", host, port)); err != nil {
 		return fmt.Errorf("allow %s to copy %s: %w", name, primary.Instance.Name, err)
 	}
-	begun, err := startedAt(ctx, old)
+	before, _, _, err := copyState(ctx, old)
 	if err != nil {
 		return err
 	}
-	_, err = old.DB.ExecContext(ctx, fmt.Sprintf("CLONE INSTANCE FROM %s@%s:%d IDENTIFIED BY %s",
-		quote(primary.Binlog.User), quote(host), port, quote(primary.Binlog.Password)))
-	var refused *mysql.MySQLError
-	if errors.As(err, &refused) && refused.Number != errRestartFailed {
-		return fmt.Errorf("copy %s to %s: %w", primary.Instance.Name, name, err)
-	}
-	unattended := errors.As(err, &refused)
-	if err := awaitCopy(ctx, old, begun); err != nil {
-		if unattended {
-			return fmt.Errorf("the data of %s were copied to %s, which has ended because no supervisor restarts it (error %d): start it, it will be judged and attached: %w: %w",
-				primary.Instance.Name, name, errRestartFailed, ErrNotBack, err)
-		}
+	err = withoutSuper(ctx, old, func() error {
+		_, err := old.DB.ExecContext(ctx, fmt.Sprintf("CLONE INSTANCE FROM %s@%s:%d IDENTIFIED BY %s",
+			quote(primary.Binlog.User), quote(host), port, quote(primary.Binlog.Password)))
 		return err
+	})
+	if refusedClone(err) {
+		return fmt.Errorf("copy %s to %s, whose own data may be gone already: %w", primary.Instance.Name, name, err)
 	}
-	return nil
+	unattended := restartFailed(err)
+	err = awaitCopy(ctx, old, before)
+	if err != nil && unattended {
+		return fmt.Errorf("the data of %s were copied to %s, which has ended because no supervisor restarts it (error %d): start it, it will be judged and attached: %w",
+			primary.Instance.Name, name, errRestartFailed, err)
+	}
+	return err
 }
 
-// startedAt reads when the server was started, to the second, by its own clock.
-func startedAt(ctx context.Context, s Server) (at int64, err error) {
-	err = s.DB.QueryRowContext(ctx, "SELECT UNIX_TIMESTAMP() - variable_value FROM performance_schema.global_status WHERE variable_name = 'Uptime'").Scan(&at)
+// restartFailed reports that the copy is complete but that nobody starts the server again.
+func restartFailed(err error) bool {
+	var e *mysql.MySQLError
+	return errors.As(err, &e) && e.Number == errRestartFailed
+}
+
+// refusedClone reports that the server answered with an error of its own; a connection that broke is a restart.
+func refusedClone(err error) bool {
+	var e *mysql.MySQLError
+	return errors.As(err, &e) && e.Number != errRestartFailed
+}
+
+// copyState reads what the server tells of its latest copy: when it began ("" when there was none), what became of it,
+// and the error.
+func copyState(ctx context.Context, s Server) (began, state, message string, err error) {
+	err = s.DB.QueryRowContext(ctx, "SELECT CAST(begin_time AS CHAR), state, COALESCE(error_message, '') FROM performance_schema.clone_status ORDER BY id DESC LIMIT 1").
+		Scan(&began, &state, &message)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", "", "", nil
+	}
 	if err != nil {
-		return 0, fmt.Errorf("read the uptime of %s: %w", s.Instance.Name, err)
+		return "", "", "", fmt.Errorf("read what became of the copy on %s: %w", s.Instance.Name, err)
 	}
-	return at, nil
+	return began, state, message, nil
 }
 
-// awaitCopy waits until the server answers after a restart, and reads what became of the copy.
-func awaitCopy(ctx context.Context, old Server, begun int64) error {
+// awaitCopy waits until the server answers again and tells how a copy later than the one of before has ended, which it
+// knows only after its restart.
+func awaitCopy(ctx context.Context, old Server, before string) error {
 	for {
-		at, err := startedAt(ctx, old)
-		if err == nil && at > begun+1 {
-			break
+		began, state, message, err := copyState(ctx, old)
+		switch {
+		case err != nil || began == before || state == "In Progress" || state == "Not Started":
+		case state == "Completed":
+			return nil
+		default:
+			return fmt.Errorf("the copy on %s ended as %q: %s", old.Instance.Name, state, message)
 		}
 		if wait := pause(ctx, 250*time.Millisecond); wait != nil {
 			return fmt.Errorf("%w: %w", ErrNotBack, errors.Join(wait, err))
 		}
 	}
-	var state, message string
-	err := old.DB.QueryRowContext(ctx, "SELECT state, COALESCE(error_message, '') FROM performance_schema.clone_status ORDER BY id DESC LIMIT 1").Scan(&state, &message)
-	if err != nil {
-		return fmt.Errorf("read what became of the copy on %s: %w", old.Instance.Name, err)
-	}
-	if state != "Completed" {
-		return fmt.Errorf("the copy on %s ended as %q: %s", old.Instance.Name, state, message)
-	}
-	return nil
 }
 
 // followCopied makes the copy follow. It has the links of the server it was copied from, which may lead to itself.

@@ -78,20 +78,6 @@ func Purged(ctx context.Context, q Querier, d Dialect) (gtid.Position, error) {
 	return gtid.ParseMySQL(r.str("purged"))
 }
 
-// LogSize gives the size in bytes of one file of the server's binary log; ok is false when there is no such file.
-func LogSize(ctx context.Context, q Querier, file string) (size uint64, ok bool, err error) {
-	rs, err := records(ctx, q, "SHOW BINARY LOGS")
-	if err != nil {
-		return 0, false, fmt.Errorf("list the binary logs: %w", err)
-	}
-	for _, r := range rs {
-		if r.str("log_name") == file {
-			return r.uint("file_size"), true, nil
-		}
-	}
-	return 0, false, nil
-}
-
 // LogReaders counts the replicas and others that read the server's binary log now, apart from those of user.
 func LogReaders(ctx context.Context, q Querier, user string) (n int, err error) {
 	err = q.QueryRowContext(ctx, `SELECT COUNT(*) FROM information_schema.processlist
