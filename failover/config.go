@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -53,6 +54,9 @@ type Config struct {
 	// is none. Renewed gives the last renewal.
 	Watchdog        time.Duration
 	WatchdogRenewed func(server string) time.Time
+	// WatchdogDisarm ends the lease of the primary and its renewal, before a planned switchover closes it: after an undone
+	// one it must not be closed by a lease that ran out meanwhile. nil where there is no watchdog.
+	WatchdogDisarm func(ctx context.Context) error
 	// BinlogSource tells how to read the binary log of a server of the flavour ("mariadb" or "mysql") with the control
 	// account; nil means that it cannot be read, so that what a server alone has cannot be listed or undone.
 	BinlogSource func(i topology.Instance, flavor string) binlog.Source

@@ -67,6 +67,11 @@ func (e *executor) drain(ctx context.Context, a actRun, ev evidence) error {
 
 // fence closes the old primary.
 func (e *executor) fence(ctx context.Context, ev evidence) (err error) {
+	if e.cfg.WatchdogDisarm != nil {
+		if err := e.cfg.WatchdogDisarm(ctx); err != nil { // it is about to be closed anyway
+			ev.add("watchdog", "not disarmed: %v", err)
+		}
+	}
 	e.run.proof, err = e.run.attempt.Close(ctx)
 	ev.describeFence("", e.run.attempt.Report())
 	return err

@@ -12,12 +12,6 @@ import (
 	"github.com/onewriter/onewriter/topology"
 )
 
-// dataPath lets the controller steer the proxy; the two packages do not know each other's types.
-type dataPath struct{ *proxy.Cluster }
-
-// Resume implements failover.DataPath.
-func (d dataPath) Resume() failover.MoveReport { return failover.MoveReport(d.Cluster.Resume()) }
-
 // adminCluster shows one cluster to the admin endpoint.
 type adminCluster struct {
 	name       string

@@ -20,6 +20,7 @@ import (
 	"github.com/onewriter/onewriter/failover"
 	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/failover/fence"
+	"github.com/onewriter/onewriter/failover/watchdog"
 	"github.com/onewriter/onewriter/health"
 	"github.com/onewriter/onewriter/internal/auth"
 	"github.com/onewriter/onewriter/proxy"
@@ -30,9 +31,11 @@ import (
 // cluster is one cluster of the configuration with all its parts.
 type cluster struct {
 	config   conf.Cluster
+	log      zerolog.Logger
 	data     *proxy.Cluster
 	control  *failover.Controller
 	doctor   *doctor.Doctor
+	watchdog *watchdog.Renewer // nil when it is off
 	monitor  *health.Monitor
 	users    *auth.UserTable
 	accounts *accountWatch
@@ -42,8 +45,8 @@ type cluster struct {
 }
 
 func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, registry *prometheus.Registry, log zerolog.Logger) (*cluster, error) {
-	cl := &cluster{config: cc, pools: map[string]*sql.DB{}}
 	log = log.With().Str("cluster", cc.Name).Logger()
+	cl := &cluster{config: cc, log: log, pools: map[string]*sql.DB{}}
 	ok := false
 	defer func() {
 		if !ok {
@@ -71,39 +74,60 @@ func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, regi
 	if err := cl.makeData(cc, servers, registry, log); err != nil {
 		return nil, err
 	}
+	if err := cl.makeEyes(servers, holder, connect, registry); err != nil {
+		return nil, err
+	}
+	if err := cl.makeControl(c, servers, journal, connect); err != nil {
+		return nil, err
+	}
+	ok = true
+	return cl, nil
+}
+
+// makeEyes makes the parts that look at the servers, and the watchdog in the database.
+func (cl *cluster) makeEyes(servers []topology.Instance, holder string, connect func(topology.Instance) (*sql.DB, error), registry *prometheus.Registry) (err error) {
+	cc := cl.config
 	cl.monitor, err = health.New(health.Config{
 		Cluster: cc.Name, Servers: servers, Connect: connect, Interval: cc.Health.Interval, Timeout: cc.Health.Timeout,
-		Heartbeat: cc.Health.Heartbeat, Writer: holder, DataPath: cl.data.LastReply, Logger: log.With().Str("part", "health").Logger(),
+		Heartbeat: cc.Health.Heartbeat, Writer: holder, DataPath: cl.data.LastReply, Logger: cl.log.With().Str("part", "health").Logger(),
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	cl.doctor, err = doctor.New(doctor.Config{
 		Cluster: cc.Name, Servers: servers, Connect: connect, ControlUser: cc.Control.User, Primary: cl.data.Primary, Snapshot: cl.monitor.Snapshot,
 		Every: cc.Doctor.Interval, Ignore: cc.Doctor.Ignore, Automatic: cc.Failover.Mode == conf.FailoverAutomatic,
-		Logger: log.With().Str("part", "doctor").Logger(),
+		Logger: cl.log.With().Str("part", "doctor").Logger(),
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
+	cl.watchdog, err = newWatchdog(cc, holder, connect, registry, cl.log)
+	return err
+}
+
+// makeControl makes the controller.
+func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, journal *failover.Journal, connect func(topology.Instance) (*sql.DB, error)) error {
+	cc := cl.config
 	logs, err := binlogSource(cc)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	cl.control, err = failover.New(failover.Config{
-		Cluster: cc.Name, Servers: servers, Monitor: cl.monitor, DataPath: dataPath{cl.data}, Lease: cl.state, Store: cl.state,
+	path := dataPath{cl.data, cl.watchdog}
+	cfg := failover.Config{
+		Cluster: cc.Name, Servers: servers, Monitor: cl.monitor, DataPath: path, Lease: cl.state, Store: cl.state,
 		Journal: journal, Connect: connect, ControlUser: cc.Control.User,
 		Replication: failover.Replication{User: cc.Replication.User, Password: cc.Replication.Password.Reveal()},
 		Limits:      limitsOf(cc.Failover), Policy: policyOf(cc), Detect: detect.Limits{Hang: cc.Detection.HangTimeout, Silence: cc.Detection.ReceiveSilence},
 		FenceCommand: fence.Command{Argv: cc.Fencing.Command, Timeout: cc.Fencing.CommandTimeout},
 		Findings:     cl.doctor.Blocking, BinlogSource: logs,
-		KeepDir: filepath.Join(c.StateDir, "undone", cc.Name), Logger: log.With().Str("part", "failover").Logger(),
-	})
-	if err != nil {
-		return nil, err
+		KeepDir: filepath.Join(c.StateDir, "undone", cc.Name), Logger: cl.log.With().Str("part", "failover").Logger(),
 	}
-	ok = true
-	return cl, nil
+	if cl.watchdog != nil {
+		cfg.Watchdog, cfg.WatchdogRenewed, cfg.WatchdogDisarm = watchdog.ClosedAfter(cc.Fencing.WatchdogTTL), cl.watchdog.Renewed, path.disarm
+	}
+	cl.control, err = failover.New(cfg)
+	return err
 }
 
 // makeData makes the data path.
@@ -171,6 +195,9 @@ func (cl *cluster) runControl(ctx context.Context) error {
 	g.Go(func() error { cl.feedRouting(gctx); return nil })
 	g.Go(func() error { cl.accounts.Run(gctx); return nil })
 	g.Go(func() error { return cl.doctor.Run(gctx) })
+	if cl.watchdog != nil {
+		g.Go(func() error { cl.keepLease(gctx); return nil })
+	}
 	return g.Wait()
 }
 
