@@ -1,0 +1,114 @@
+package rewind
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/gtid"
+)
+
+// Comparison is the outcome of comparing tables of two servers.
+type Comparison struct {
+	Equal     []string // schema.table
+	Different []string
+	// Unsettled are tables that were written so often that no moment was found at which both servers stood still.
+	Unsettled []string
+}
+
+const (
+	verifyTries = 20
+	verifyEvery = 50 * time.Millisecond
+)
+
+// Verify compares the checksums of the tables (schema.table) on the server a with those on b, which a follows and has
+// caught up with. Clients may write to b meanwhile: checksums count when both servers stood at the same position before
+// and after. A file position is compared by what the links say, so that only tables nobody writes to can be different.
+func Verify(ctx context.Context, a, b Target, tables []string) (Comparison, error) {
+	var c Comparison
+	for _, table := range tables {
+		list := &c.Unsettled
+		for range verifyTries {
+			equal, settled, err := compare(ctx, a, b, table)
+			if err != nil {
+				return c, fmt.Errorf("compare %s of %s and %s: %w", table, a.Name, b.Name, err)
+			}
+			if equal || settled {
+				list = map[bool]*[]string{true: &c.Equal, false: &c.Different}[equal]
+				break
+			}
+			if err := wait(ctx, verifyEvery); err != nil {
+				return c, err
+			}
+		}
+		*list = append(*list, table)
+	}
+	return c, nil
+}
+
+// compare takes one look. Without GTID a difference is never settled by one look alone.
+func compare(ctx context.Context, a, b Target, table string) (equal, settled bool, err error) {
+	before, err := positions(ctx, a, b)
+	if err != nil {
+		return false, false, err
+	}
+	one, err := checksum(ctx, a.DB, table)
+	if err != nil {
+		return false, false, err
+	}
+	other, err := checksum(ctx, b.DB, table)
+	if err != nil {
+		return false, false, err
+	}
+	if one == other {
+		return true, true, nil
+	}
+	after, err := positions(ctx, a, b)
+	stood := before[0].Equal(after[0]) && before[1].Equal(after[1])
+	return false, err == nil && stood && (before[0].Kind() == gtid.KindFile || before[0].Equal(before[1])), err
+}
+
+func positions(ctx context.Context, a, b Target) (p [2]gtid.Position, err error) {
+	for i, t := range []Target{a, b} {
+		if p[i], err = t.Dialect.Position(ctx, t.DB); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func checksum(ctx context.Context, db *sql.DB, table string) (string, error) {
+	schema, name, ok := strings.Cut(table, ".")
+	if !ok {
+		return "", errors.New("no schema.table")
+	}
+	var same string
+	var sum sql.NullInt64
+	if err := db.QueryRowContext(ctx, "CHECKSUM TABLE "+quoteName(schema)+"."+quoteName(name)).Scan(&same, &sum); err != nil {
+		return "", err
+	}
+	if !sum.Valid {
+		return "", errors.New("there is no checksum")
+	}
+	return fmt.Sprint(sum.Int64), nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// Foreign leaves of the tables those that are not in Onewriter's own schema, whose rows change all the time.
+func Foreign(tables []string, own string) []string {
+	return slices.DeleteFunc(slices.Clone(tables), func(t string) bool { return strings.HasPrefix(t, own+".") })
+}
