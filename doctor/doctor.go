@@ -131,7 +131,10 @@ func (d *Doctor) examine(ctx context.Context, deep bool) Report {
 func (d *Doctor) keep(x *examination) Report {
 	r := x.report()
 	d.mu.Lock()
-	blocking := x.blocking(d.blocking)
+	blocked := d.blocking
+	d.mu.Unlock()
+	blocking := x.blocking(blocked) // which asks for the last deep findings, and so must not be called with the lock
+	d.mu.Lock()
 	before := d.last
 	d.last, d.blocking = r, blocking
 	if x.deep {
