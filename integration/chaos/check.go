@@ -181,7 +181,27 @@ func checkOutcomes(h *History) []Violation {
 			out = append(out, broken("I2", "row %d of unknown outcome is on %v only", id, on))
 		}
 	})
-	return append(out, checkWhole(h)...)
+	return append(append(out, checkWhole(h)...), checkLate(h)...)
+}
+
+// checkLate is I2 for ever: a row that was not on the primary must not come there from another server later, and one
+// that was there must not go.
+func checkLate(h *History) []Violation {
+	var out []Violation
+	errant := h.errant()
+	for _, op := range h.Ops {
+		if op.Kind != Presence || op.Outcome != OK || len(h.Final) == 0 {
+			continue
+		}
+		row, there := h.Final[0].present(Append, op.IDs[0])
+		if op.Value == 0 && there && row.Server != op.Server {
+			out = append(out, broken("I2", "row %d was not on %s at %s and came there from %s later", op.IDs[0], h.IDs[op.Server], op.Told, h.IDs[row.Server]))
+		}
+		if op.Value == 1 && !there && errant[op.IDs[0]] == nil && !h.unseen(op) {
+			out = append(out, broken("I2", "row %d was on %s at %s and is gone", op.IDs[0], h.IDs[op.Server], op.Told))
+		}
+	}
+	return out
 }
 
 func (h *History) holders(k Kind, id int64) []string {
@@ -333,16 +353,23 @@ func checkSnapshots(h *History) []Violation {
 	return out
 }
 
+// total is the number of connections on all servers: they move with the primary role.
+func (c Census) total() int {
+	n := 0
+	for _, more := range c.Connections {
+		n += more
+	}
+	return n
+}
+
 // checkCensus is I13: connections and goroutines come back to where they were.
 func checkCensus(h *History) []Violation {
 	var out []Violation
 	if limit := h.Before.Goroutines*3/2 + 20; h.Before.Goroutines > 0 && h.After.Goroutines > limit {
 		out = append(out, broken("I13", "%d goroutines at the end, %d at the start", h.After.Goroutines, h.Before.Goroutines))
 	}
-	for name, before := range h.Before.Connections {
-		if after := h.After.Connections[name]; after > before+10 {
-			out = append(out, broken("I13", "%d connections on %s at the end, %d at the start", after, name, before))
-		}
+	if before, after := h.Before.total(), h.After.total(); after > before+10 {
+		out = append(out, broken("I13", "%d connections on the servers at the end, %d at the start: %v, %v", after, before, h.After.Connections, h.Before.Connections))
 	}
 	return out
 }

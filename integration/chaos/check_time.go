@@ -215,7 +215,7 @@ func checkFalseAlarms(h *History) []Violation {
 		}
 		end := max(f.To, f.Healthy)
 		before, after := h.primaryAt(f.From), h.primaryAt(end)
-		if before.Epoch != after.Epoch {
+		if before.Primary != after.Primary {
 			out = append(out, broken("I11", "%s (%s to %s) moved the role from %s (epoch %d) to %s (epoch %d)", f.Name, f.From, f.To, before.Primary, before.Epoch, after.Primary, after.Epoch))
 		}
 		for _, m := range h.Failovers {

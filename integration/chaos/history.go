@@ -13,7 +13,18 @@ const (
 )
 
 // String gives the lower-case name.
-func (o Outcome) String() string { return [...]string{"ok", "fail", "unknown"}[o] }
+func (o Outcome) String() string {
+	switch o {
+	case OK:
+		return "ok"
+	case Fail:
+		return "fail"
+	case Unknown:
+		return "unknown"
+	default:
+		return "?"
+	}
+}
 
 // Kind is what a client did.
 type Kind uint8
@@ -31,7 +42,24 @@ const (
 
 // String gives the lower-case name.
 func (k Kind) String() string {
-	return [...]string{"append", "transfer", "sequence", "count", "read-back", "snapshot", "presence"}[k]
+	switch k {
+	case Append:
+		return "append"
+	case Transfer:
+		return "transfer"
+	case Sequence:
+		return "sequence"
+	case Count:
+		return "count"
+	case ReadBack:
+		return "read-back"
+	case Snapshot:
+		return "snapshot"
+	case Presence:
+		return "presence"
+	default:
+		return "?"
+	}
 }
 
 // Op is one operation of one client. Times are since the start of the run.
@@ -46,6 +74,8 @@ type Op struct {
 	IDs []int64
 	// Value is what a Sequence got, a Count set, a ReadBack or Snapshot saw; 1 or 0 for a Presence.
 	Value int64
+	// Server is the server that answered a Presence.
+	Server uint32
 	// Twice is true when the server said that the row had been there before: the write was executed twice.
 	Twice bool
 }
