@@ -71,6 +71,7 @@ func (r *Renewer) SetPrimary(p topology.Primary) {
 	r.acquire()
 	if r.primary != p.Instance {
 		r.unlink()
+		r.setRenewed(p.Instance.Name, time.Time{}) // what was renewed in an earlier reign is void
 		r.primary = p.Instance
 	}
 	<-r.slot

@@ -32,7 +32,7 @@ func SQL(name string) []string {
 const createTable = `CREATE TABLE IF NOT EXISTS ` + table + ` (
   server_id INT UNSIGNED NOT NULL COMMENT 'server that may be writable',
   expires BIGINT NOT NULL COMMENT 'by its clock, microseconds since 1970 in UTC',
-  epoch BIGINT UNSIGNED NOT NULL COMMENT 'a newer epoch makes the lease void',
+  epoch BIGINT UNSIGNED NOT NULL COMMENT 'a newer epoch of this server makes the lease void',
   active BOOLEAN NOT NULL COMMENT 'false: the server need not close itself',
   holder VARCHAR(255) NOT NULL COMMENT 'who renews it',
   PRIMARY KEY (server_id)
@@ -61,7 +61,8 @@ BEGIN
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = TRUE;
   DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
   IF @@global.` + flag + ` = 0 AND EXISTS (SELECT 1 FROM ` + table + ` l WHERE l.server_id = @@global.server_id
-    AND l.active AND l.expires < ` + clock + ` AND l.epoch = ` + newestEpoch + `)
+    AND l.active AND l.expires < ` + clock + `
+    AND NOT EXISTS (SELECT 1 FROM ` + flavor.Schema + `.epoch e WHERE e.server_id = l.server_id AND e.epoch > l.epoch))
     AND GET_LOCK('` + event + `', 0) = 1 THEN
     SET SESSION lock_wait_timeout = 1;
     WHILE pass < 2 DO

@@ -204,6 +204,8 @@ func TestClosesItselfOnlyWithoutRenewals(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		r.renewer.SetPrimary(topology.Primary{})
 		last := r.renewer.Renewed("a")
+		// Another server was promoted meanwhile, and we hear of it because only the proxy cannot reach us.
+		r.on(0, "INSERT INTO onewriter.epoch VALUES (9, 'b', @@server_id + 1, UTC_TIMESTAMP(6), 'test')")
 		r.closesWithin(0, time.Until(last.Add(ClosedAfter(ttl))))
 		took := time.Since(last)
 		r.t.Logf("closed %s after the last renewal of a lease of %s", took.Round(time.Millisecond), ttl)
@@ -336,6 +338,25 @@ func TestRestarts(t *testing.T) {
 		took := r.closesWithin(0, 5*time.Second)
 		r.t.Logf("closed %s after the restart", took.Round(time.Millisecond))
 	})
+}
+
+// What was renewed in an earlier reign of a server does not vouch for it in the next.
+func TestNewReignStartsAnew(t *testing.T) {
+	r, err := NewRenewer(Config{TTL: ttl, Holder: "test", Connect: connect})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := topology.Primary{Instance: topology.Instance{Name: "a", Address: "127.0.0.1:1"}}
+	r.SetPrimary(a)
+	r.setRenewed("a", time.Now())
+	r.SetPrimary(topology.Primary{})
+	if r.Renewed("a").IsZero() {
+		t.Error("the last renewal is forgotten when it is needed")
+	}
+	r.SetPrimary(a)
+	if !r.Renewed("a").IsZero() {
+		t.Error("an old renewal vouches for a new reign")
+	}
 }
 
 // A server whose scheduler is off gives no proof.
