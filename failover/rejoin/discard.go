@@ -47,15 +47,10 @@ const readersGrace = 5 * time.Second
 func awaitNoReaders(ctx context.Context, s Server) error {
 	bounded, cancel := context.WithTimeout(ctx, readersGrace)
 	defer cancel()
-	for {
+	return await(bounded, "replicas read its binary log; stop them first", func() (bool, error) {
 		readers, err := flavor.LogReaders(ctx, s.DB, s.ControlUser)
-		if err != nil || readers == 0 {
-			return err
-		}
-		if err := pause(bounded, 5*lookEvery); err != nil {
-			return fmt.Errorf("%d replicas read its binary log; stop them first: %w", readers, err)
-		}
-	}
+		return readers == 0, err
+	})
 }
 
 // vouched is the history that old has from now on; unknown where it has no GTIDs.

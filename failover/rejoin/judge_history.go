@@ -97,6 +97,7 @@ func (e evidence) listErrant(ctx context.Context, j *Judgement) {
 		}
 	}
 	want, counted := gtid.Missing(e.is.Position, e.was.Position)
+	counted = counted && e.was.Position.Kind() == gtid.KindMySQL // MariaDB's sequence numbers are no numbers of transactions
 	complete := !counted || want == uint64(len(j.Errant))
 	if !complete {
 		j.Reasons = append(j.Reasons, fmt.Sprintf("Its binary log holds only %d of these %d transactions.", len(j.Errant), want))

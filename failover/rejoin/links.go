@@ -11,8 +11,6 @@ import (
 	"github.com/onewriter/onewriter/topology"
 )
 
-const lookEvery = 20 * time.Millisecond
-
 // linkTo finds the link that reads from the server source.
 func linkTo(links []topology.Link, source Server, id uint32) (topology.Link, bool) {
 	for _, l := range links {
@@ -54,21 +52,19 @@ func start(ctx context.Context, s Server, channel string, which flavor.Threads) 
 	if err := s.Dialect.StartReplica(ctx, s.DB, channel, which); err != nil {
 		return fmt.Errorf("start the replication of %s: %w", s.Instance.Name, err)
 	}
-	for {
+	var last topology.Link
+	err := await(ctx, "the replication of "+s.Instance.Name+" does not come up", func() (bool, error) {
 		l, err := s.channel(ctx, channel)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if l.Running() {
-			return nil
-		}
-		if err := broken(s, l); err != nil {
-			return err
-		}
-		if err := pause(ctx, lookEvery); err != nil {
-			return errors.Join(fmt.Errorf("the replication of %s from %s does not come up (receiver %s, applier %s): %w", s.Instance.Name, l.Source, l.IO, l.SQL, err), said(l))
-		}
+		last = l
+		return l.Running(), broken(s, l)
+	})
+	if err != nil && broken(s, last) == nil {
+		return errors.Join(err, said(last))
 	}
+	return err
 }
 
 // said is the link's own error, nil when it has none.
@@ -129,16 +125,15 @@ func drain(ctx context.Context, s Server, channel string) error {
 	if err := s.Dialect.StartReplica(ctx, s.DB, channel, flavor.ApplierThread); err != nil {
 		return fmt.Errorf("start the applier of %s: %w", s.Instance.Name, err)
 	}
-	for !drained(l) {
-		if err := pause(ctx, lookEvery); err != nil {
-			return fmt.Errorf("%s does not apply what it has received from %s: %w", s.Instance.Name, l.Source, err)
+	err = await(ctx, s.Instance.Name+" does not apply what it has received from "+l.Source, func() (bool, error) {
+		l, err := s.channel(ctx, channel)
+		if err != nil {
+			return false, err
 		}
-		if l, err = s.channel(ctx, channel); err != nil {
-			return err
-		}
-		if err := broken(s, l); err != nil {
-			return err
-		}
+		return drained(l), broken(s, l)
+	})
+	if err != nil {
+		return err
 	}
 	if err := s.Dialect.StopReplica(ctx, s.DB, channel, flavor.ApplierThread); err != nil {
 		return fmt.Errorf("stop the applier of %s: %w", s.Instance.Name, err)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -113,22 +111,18 @@ func stopLinks(ctx context.Context, s Server) error {
 }
 
 func awaitStopped(ctx context.Context, s Server) error {
-	for {
+	return await(ctx, "the links of "+s.Instance.Name+" do not stop", func() (bool, error) {
 		facts, err := s.observe(ctx)
-		if err != nil {
-			return err
-		}
-		var running []string
-		for _, l := range facts.Links {
-			if l.IO != topology.ThreadNo || l.SQL != topology.ThreadNo {
-				running = append(running, l.Source)
-			}
-		}
-		if len(running) == 0 {
-			return nil
-		}
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
-			return fmt.Errorf("the links of %s to %s do not stop: %w", s.Instance.Name, strings.Join(running, ", "), err)
+		return !anyThread(facts.Links), err
+	})
+}
+
+// anyThread reports whether a thread of a link runs.
+func anyThread(links []topology.Link) bool {
+	for _, l := range links {
+		if l.IO != topology.ThreadNo || l.SQL != topology.ThreadNo {
+			return true
 		}
 	}
+	return false
 }

@@ -57,29 +57,27 @@ func caughtUp(ctx context.Context, old, primary Server, channel string) error {
 	if err != nil {
 		return fmt.Errorf("read the position of %s: %w", primary.Instance.Name, err)
 	}
+	if target.Kind() == gtid.KindMariaDB {
+		target = target.Newest() // a server restored from a backup does not know who wrote what before
+	}
 	end, err := primary.Dialect.BinlogPosition(ctx, primary.DB)
 	if err != nil {
 		return fmt.Errorf("read the position of the binary log of %s: %w", primary.Instance.Name, err)
 	}
-	for {
+	return await(ctx, old.Instance.Name+" does not catch up with "+primary.Instance.Name, func() (bool, error) {
 		l, err := old.channel(ctx, channel)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if err := broken(old, l); err != nil {
-			return err
+		if !l.UsesGTID {
+			return l.AppliedFile.Contains(end), broken(old, l)
 		}
 		has, err := old.Dialect.Position(ctx, old.DB)
 		if err != nil {
-			return fmt.Errorf("read the position of %s: %w", old.Instance.Name, err)
+			return false, fmt.Errorf("read the position of %s: %w", old.Instance.Name, err)
 		}
-		if l.UsesGTID && has.Contains(target) || !l.UsesGTID && l.AppliedFile.Contains(end) {
-			return nil
-		}
-		if err := pause(ctx, lookEvery); err != nil {
-			return fmt.Errorf("%s does not catch up with %s: %w", old.Instance.Name, primary.Instance.Name, err)
-		}
-	}
+		return has.Contains(target), broken(old, l)
+	})
 }
 
 // linkBack starts the link of primary to old and watches both links.
@@ -158,10 +156,8 @@ func adoptPlace(ctx context.Context, old, primary Server) error {
 	if err != nil {
 		return err
 	}
-	for _, l := range facts.Links {
-		if l.IO != topology.ThreadNo || l.SQL != topology.ThreadNo {
-			return nil
-		}
+	if anyThread(facts.Links) {
+		return nil
 	}
 	var place gtid.Position
 	for tries := 0; ; tries++ {

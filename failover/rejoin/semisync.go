@@ -3,7 +3,6 @@ package rejoin
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/onewriter/onewriter/internal/flavor"
 )
@@ -47,16 +46,12 @@ func restartReceiver(ctx context.Context, s Server, channel string) error {
 
 // awaitAcknowledger waits until primary has a replica that would acknowledge.
 func awaitAcknowledger(ctx context.Context, old, primary Server) error {
-	for {
+	what := primary.Instance.Name + " does not see that " + old.Instance.Name + " acknowledges; commits would wait for ever"
+	return await(ctx, what, func() (bool, error) {
 		n, err := flavor.SemiSyncClients(ctx, primary.DB)
 		if err != nil {
-			return fmt.Errorf("count the acknowledgers of %s: %w", primary.Instance.Name, err)
+			return false, fmt.Errorf("count the acknowledgers of %s: %w", primary.Instance.Name, err)
 		}
-		if n > 0 {
-			return nil
-		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
-			return fmt.Errorf("%s does not see that %s acknowledges; commits would wait for ever: %w", primary.Instance.Name, old.Instance.Name, err)
-		}
-	}
+		return n > 0, nil
+	})
 }

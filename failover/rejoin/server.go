@@ -14,6 +14,9 @@ import (
 	"github.com/onewriter/onewriter/topology"
 )
 
+// lookEvery is how often a server is looked at while something is awaited.
+const lookEvery = 20 * time.Millisecond
+
 // Server is one server as this package works on it.
 type Server struct {
 	Instance topology.Instance
@@ -58,6 +61,23 @@ func (s Server) hostPort() (host string, port int, err error) {
 		return "", 0, fmt.Errorf("address of %s: %w", s.Instance.Name, err)
 	}
 	return host, port, nil
+}
+
+// await looks again and again until done says so. Its error ends the wait, unless it only says that ctx has ended: then,
+// as when nothing happens in time, the error says what was waited for.
+func await(ctx context.Context, what string, done func() (bool, error)) error {
+	for {
+		ok, err := done()
+		if err == nil && ok {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if err := pause(ctx, lookEvery); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
 }
 
 // pause waits for d or until ctx is done.
