@@ -126,7 +126,7 @@ func (s *server) needs() []need {
 	switch {
 	case s.mariadb() && major == 10 && minor < 5, !s.mariadb() && major < 8:
 		return append(out, need{super, "to close and open servers and to end sessions"}, need{[]string{"REPLICATION CLIENT"}, "to see replication"},
-			need{[]string{"REPLICATION SLAVE"}, "to read binary logs"})
+			need{[]string{"REPLICATION SLAVE", "REPLICATION REPLICA"}, "to read binary logs"})
 	case s.mariadb():
 		if major > 10 || minor >= 11 {
 			super = nil
@@ -134,11 +134,11 @@ func (s *server) needs() []need {
 		return append(out,
 			need{append([]string{"READ_ONLY ADMIN", "READ ONLY ADMIN"}, super...), "to close and open servers"},
 			need{append([]string{"CONNECTION ADMIN"}, super...), "to end sessions, and to get in when all connections are used up"},
-			need{append([]string{"SLAVE MONITOR"}, super...), "to see replication"},
+			need{append([]string{"SLAVE MONITOR", "REPLICA MONITOR"}, super...), "to see replication"},
 			need{append([]string{"BINLOG MONITOR", "REPLICATION CLIENT"}, super...), "to see the binary log"},
-			need{append([]string{"REPLICATION SLAVE ADMIN"}, super...), "to stop, start and repoint replication"},
+			need{append([]string{"REPLICATION SLAVE ADMIN", "REPLICATION REPLICA ADMIN"}, super...), "to stop, start and repoint replication"},
 			need{append([]string{"REPLICATION MASTER ADMIN"}, super...), "to switch semi-sync and to see the replicas"},
-			need{[]string{"REPLICATION SLAVE"}, "to read binary logs"})
+			need{[]string{"REPLICATION SLAVE", "REPLICATION REPLICA"}, "to read binary logs"})
 	default:
 		return append(out,
 			need{[]string{"SYSTEM_VARIABLES_ADMIN", "SUPER"}, "to close and open servers"},
@@ -146,7 +146,7 @@ func (s *server) needs() []need {
 			need{[]string{"REPLICATION_SLAVE_ADMIN", "SUPER"}, "to stop, start and repoint replication"},
 			need{[]string{"REPLICATION CLIENT"}, "to see replication"},
 			need{[]string{"XA_RECOVER_ADMIN"}, "to see prepared XA transactions"},
-			need{[]string{"REPLICATION SLAVE"}, "to read binary logs"})
+			need{[]string{"REPLICATION SLAVE", "REPLICATION REPLICA"}, "to read binary logs"})
 	}
 }
 

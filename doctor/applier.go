@@ -89,7 +89,7 @@ func relayLog(_ context.Context, x *examination, s *server) error {
 		byFile = byFile || !l.UsesGTID
 	}
 	if !on(s.v("relay_log_recovery")) && (byFile || !s.mariadb()) {
-		x.find("RELAY_LOG_RECOVERY", s.name(), "After a crash it goes on with a relay log that may be damaged, or applies a transaction twice. (MariaDB with GTID fetches it again anyway.)",
+		x.find("RELAY_LOG_RECOVERY", s.name(), "After a crash it goes on with a relay log that may be damaged, or with a place in it that is wrong, and stops with an error or applies a transaction twice.",
 			[]string{"relay_log_recovery is " + s.v("relay_log_recovery")}, "my.cnf: relay_log_recovery = 1", "restart the server")
 	}
 	if name := s.v("relay_log"); name == "" || strings.HasPrefix(name, s.v("hostname")+"-relay") {

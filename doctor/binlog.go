@@ -25,7 +25,7 @@ func binaryLog(_ context.Context, x *examination, s *server) error {
 			[]string{updates + " is " + s.v(updates)}, "my.cnf: "+updates+" = 1", "restart the server")
 	}
 	if format := s.v("binlog_format"); format != "" && format != "ROW" {
-		x.find("BINLOG_FORMAT", s.name(), "Its binary log has statements instead of rows. Statements can do something else on the standby (NOW(), LIMIT without ORDER BY, triggers), and what an old primary has alone cannot be undone.",
+		x.find("BINLOG_FORMAT", s.name(), "Its binary log can hold statements instead of rows. Statements can do something else on the standby (NOW(), LIMIT without ORDER BY, triggers), and what an old primary has alone cannot be undone.",
 			[]string{"binlog_format is " + format}, "SET GLOBAL binlog_format = 'ROW'", "my.cnf: binlog_format = ROW", "reconnect applications: sessions keep the old value")
 	}
 	if image := s.v("binlog_row_image"); image != "" && !strings.HasPrefix(image, "FULL") {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,8 +39,9 @@ func (s *server) closing() string { return s.variable("super_read_only", "read_o
 
 // start is how a server would come up.
 type start struct {
-	boot     time.Time
-	readOnly bool
+	boot        time.Time
+	connections int64
+	readOnly    bool
 }
 
 // startsClosed looks at how the server would come up after a crash.
@@ -103,44 +105,76 @@ JOIN performance_schema.global_variables g USING (variable_name) WHERE variable_
 		return false, false, "", fmt.Errorf("read where read_only comes from: %w", err)
 	}
 	var told []string
-	unknown, persisted := false, false
+	origins := map[string]string{}
+	values := map[string]bool{}
 	for _, r := range rs {
 		told = append(told, fmt.Sprintf("%s is %s (%s)", r["name"], r["v"], strings.ToLower(r["origin"])))
-		switch {
-		case r["origin"] == "persisted":
-			persisted = true
-			readOnly = readOnly || on(r["v"])
-		case r["origin"] == "DYNAMIC":
-			unknown = true
-		case on(r["v"]):
-			readOnly = true
+		if r["origin"] == "persisted" {
+			known, readOnly = true, readOnly || on(r["v"])
+		} else {
+			origins[r["name"]], values[r["name"]] = r["origin"], on(r["v"])
 		}
 	}
-	return readOnly, readOnly || persisted || !unknown, strings.Join(told, ", "), nil
+	if !known {
+		readOnly, known = judgeStart(origins, values)
+	}
+	return readOnly, known, strings.Join(told, ", "), nil
+}
+
+// judgeStart tells from the origins and values of read_only and super_read_only how MySQL would start. Setting
+// super_read_only sets read_only as well, and clearing read_only clears super_read_only, without a trace in the other's
+// origin.
+func judgeStart(origins map[string]string, values map[string]bool) (readOnly, known bool) {
+	const plain, super = "read_only", "super_read_only"
+	written := func(name string) bool { return origins[name] != "COMPILED" && origins[name] != "DYNAMIC" }
+	superSet := origins[super] == "DYNAMIC"
+	switch {
+	case written(super) && values[super], written(plain) && values[plain] && !superSet:
+		return true, true
+	case origins[plain] == "COMPILED" && !written(super):
+		return false, !superSet || values[super] // cleared super_read_only: it may have been written
+	case origins[plain] == "DYNAMIC" || superSet:
+		return false, false
+	default:
+		return false, true
+	}
 }
 
 // recall fills in what was known of the same run of the server before somebody set read_only.
 func (x *examination) recall(ctx context.Context, s *server, readOnly, known bool) (bool, bool, error) {
-	rs, err := s.rows(ctx, "SHOW GLOBAL STATUS LIKE 'Uptime'")
-	if err != nil || len(rs) == 0 {
-		return readOnly, known, orMissing(err, "there is no status variable Uptime")
-	}
-	up, err := time.ParseDuration(rs[0]["value"] + "s")
+	now, err := s.run(ctx, x.at)
 	if err != nil {
-		return readOnly, known, fmt.Errorf("read the uptime: %w", err)
+		return false, false, err
 	}
-	boot := x.at.Add(-up)
 	x.d.mu.Lock()
 	defer x.d.mu.Unlock()
 	if known {
-		x.d.starts[s.name()] = start{boot, readOnly}
+		now.readOnly = readOnly
+		x.d.starts[s.name()] = now
 		return readOnly, true, nil
 	}
 	before, ok := x.d.starts[s.name()]
-	if gap := boot.Sub(before.boot); ok && gap < 5*time.Second && gap > -5*time.Second {
-		return before.readOnly, true, nil
+	return before.readOnly, ok && before.sameRun(now), nil
+}
+
+// run tells one run of the server from another.
+func (s *server) run(ctx context.Context, at time.Time) (start, error) {
+	rs, err := s.rows(ctx, "SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime', 'Connections')")
+	if err != nil {
+		return start{}, fmt.Errorf("read the uptime: %w", err)
 	}
-	return false, false, nil
+	status := map[string]int64{}
+	for _, r := range rs {
+		if status[r["variable_name"]], err = strconv.ParseInt(r["value"], 10, 64); err != nil {
+			return start{}, fmt.Errorf("read the status %s: %w", r["variable_name"], err)
+		}
+	}
+	return start{boot: at.Add(-time.Duration(status["Uptime"]) * time.Second), connections: status["Connections"]}, nil
+}
+
+// sameRun: Uptime counts whole seconds, and Connections only grows while the server runs.
+func (a start) sameRun(b start) bool {
+	return a.boot.Sub(b.boot).Abs() < 1500*time.Millisecond && b.connections >= a.connections
 }
 
 // on reads a switch as servers print it.

@@ -73,7 +73,7 @@ func (x *examination) foundDiverged(p, s *server, have gtid.Position) {
 		evidence, "onewriter rejoin "+s.name()+" --dry-run")
 }
 
-// skipped looks for standbys that have applied the primary's binary log up to a place and still lack something of what
+// skipped looks for standbys that are past a place in the primary's binary log and still lack something of what
 // is in it. The place is taken now or, for a standby that is behind, was taken in an earlier examination.
 func skipped(ctx context.Context, x *examination) error {
 	p, err := x.thePrimary()
@@ -118,11 +118,12 @@ func (x *examination) skippedBy(ctx context.Context, p, s *server, now mark) err
 			return nil // other findings
 		}
 		for _, m := range []mark{now, before} {
-			if m.primary != p.name() || !l.AppliedFile.Contains(m.place) {
+			have, passed := passedBy(l, facts.Position, m.place)
+			if m.primary != p.name() || !passed {
 				continue
 			}
-			if !facts.Position.Contains(m.history) {
-				x.foundSkipped(p, s, m, facts.Position)
+			if !have.Contains(m.history) {
+				x.foundSkipped(p, s, m, have)
 			}
 			x.remember(s.name(), now)
 			return nil
@@ -133,6 +134,16 @@ func (x *examination) skippedBy(ctx context.Context, p, s *server, now mark) err
 	}
 	x.remember(s.name(), now)
 	return nil
+}
+
+// passedBy reports whether the link is past the place, and what the standby then has for good. Of MySQL that is what it
+// has received as well: the place up to which it has applied lags behind while nothing comes, and what it skips is not
+// among the received.
+func passedBy(l topology.Link, history, place gtid.Position) (have gtid.Position, passed bool) {
+	if l.UsesGTID && history.Kind() == gtid.KindMySQL {
+		return gtid.Union(history, l.Received), l.ReceivedFile.Contains(place)
+	}
+	return history, l.AppliedFile.Contains(place)
 }
 
 func (x *examination) remember(standby string, m mark) {
@@ -153,7 +164,7 @@ func runningFrom(links []topology.Link, id uint32) (topology.Link, bool) {
 
 func (x *examination) foundSkipped(p, s *server, m mark, have gtid.Position) {
 	evidence := []string{
-		"it has applied the binary log of " + p.name() + " up to " + m.place.String(),
+		"it is past the place " + m.place.String() + " in the binary log of " + p.name(),
 		p.name() + " had " + m.history.String() + " there", s.name() + " has " + have.String(),
 	}
 	if lacks := gtid.Minus(m.history, have); lacks.Known() {
