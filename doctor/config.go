@@ -18,7 +18,6 @@ const (
 	serverTimeout = 15 * time.Second // for all that one server is asked
 	deepEvery     = time.Hour        // how often Run looks through the tables
 	blockedEvery  = 30 * time.Second // how often Run looks again while something blocks
-	roleDelay     = 5 * time.Second  // how long after a change of the primary Run looks again
 )
 
 // Config says which servers to examine and how often.

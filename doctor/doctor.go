@@ -32,9 +32,10 @@ type limits struct {
 	diskFree    float64       // the part of a disk that should be free
 	roundTrip   time.Duration // how long a heartbeat row may take to a standby
 	selfTest    time.Duration // how long the self-test waits
+	roleDelay   time.Duration // how long after a change of the primary Run looks again
 }
 
-var defaultLimits = limits{transaction: 2 * time.Minute, diskFree: 0.05, roundTrip: 10 * time.Second, selfTest: 5 * time.Second}
+var defaultLimits = limits{transaction: 2 * time.Minute, diskFree: 0.05, roundTrip: 10 * time.Second, selfTest: 5 * time.Second, roleDelay: 5 * time.Second}
 
 // New prepares a doctor; it connects to nothing before Run, Check or SelfTest. The error says what in c is wrong.
 func New(c Config) (*Doctor, error) {
@@ -68,11 +69,12 @@ func (d *Doctor) Blocking() []string {
 }
 
 // Run examines at start, every Config.Every, soon after the primary has changed, and more often while something blocks.
-// It returns nil when ctx is done.
+// After a change of the primary it makes the self-test as well, now that the row goes the other way, and logs what does
+// not work. It returns nil when ctx is done.
 func (d *Doctor) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	epoch := d.cfg.Primary().Epoch
+	epoch, changed := d.cfg.Primary().Epoch, false
 	d.examine(ctx, true)
 	next := time.Now().Add(d.every())
 	for {
@@ -81,15 +83,36 @@ func (d *Doctor) Run(ctx context.Context) error {
 			return nil
 		case now := <-tick.C:
 			if e := d.cfg.Primary().Epoch; e != epoch {
-				epoch, next = e, now.Add(roleDelay)
+				epoch, changed, next = e, true, now.Add(d.limits.roleDelay)
 			}
 			if now.Before(next) {
 				continue
 			}
 			d.examine(ctx, now.Sub(d.deepTime()) >= deepEvery)
+			if changed {
+				changed = false
+				d.logSelfTest(ctx)
+			}
 			next = time.Now().Add(d.every())
 		}
 	}
+}
+
+// logSelfTest makes the self-test if there is a published primary.
+func (d *Doctor) logSelfTest(ctx context.Context) {
+	if !d.cfg.Primary().Instance.Known() {
+		return
+	}
+	t := d.SelfTest(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	event := d.cfg.Logger.Info()
+	if !t.OK {
+		event = d.cfg.Logger.Warn()
+	}
+	event.Str("cluster", d.cfg.Cluster).Str("primary", t.Primary).Bool("ok", t.OK).Strs("problems", t.Problems).Dur("took", t.Took).
+		Msg("replication self-test")
 }
 
 func (d *Doctor) every() time.Duration {

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -192,5 +193,5 @@ func orMissing(err error, text string) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%s", text)
+	return errors.New(text)
 }
