@@ -87,7 +87,6 @@ func (p *planner) plan(ctx context.Context, errant []binlog.Transaction) (plan P
 	if plan.Claim, err = p.t.claimed(plan.Was); err != nil {
 		return plan, err
 	}
-	p.complete(errant, plan.Was)
 	if err := p.rights(ctx); err != nil {
 		return plan, err
 	}
@@ -97,16 +96,18 @@ func (p *planner) plan(ctx context.Context, errant []binlog.Transaction) (plan P
 		}
 	}
 	plan.Tables, plan.Rows = slices.Sorted(maps.Keys(p.tables)), len(plan.steps)
-	if len(p.reasons) > 0 {
-		return plan, nil
+	if len(p.reasons) == 0 {
+		err = p.single(ctx, errant)
 	}
-	if err := p.single(ctx, errant); err != nil {
-		return plan, err
+	if err == nil && len(p.reasons) == 0 {
+		err = p.explain(ctx, plan.steps)
 	}
-	return plan, p.explain(ctx, plan.steps)
+	p.complete(errant, plan.Was)
+	return plan, err
 }
 
-// complete refuses when the list is not everything that the primary lacks.
+// complete refuses when the list is not everything that the primary lacks. A MariaDB position tells only whether the
+// newest one of each domain and server is there.
 func (p *planner) complete(errant []binlog.Transaction, was gtid.Position) {
 	parse := gtid.ParseMySQL
 	if was.Kind() == gtid.KindMariaDB {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
@@ -39,18 +40,36 @@ func (t Target) quiet(ctx context.Context) (topology.Facts, error) {
 			return facts, fmt.Errorf("%w: replication from %s runs on %s", ErrNotQuiet, l.Source, t.Name)
 		}
 	}
-	n, err := flavor.LogReaders(ctx, t.DB, t.ControlUser)
-	if err != nil {
-		return facts, fmt.Errorf("look for replicas of %s: %w", t.Name, err)
-	}
-	if n > 0 {
-		return facts, fmt.Errorf("%w: %d replicas read the binary log of %s", ErrNotQuiet, n, t.Name)
+	if err := t.unread(ctx); err != nil {
+		return facts, err
 	}
 	prepared, err := t.Dialect.PreparedXA(ctx, t.DB)
 	if err == nil && prepared > 0 {
 		err = fmt.Errorf("%w: %d XA transactions are prepared on %s", ErrNotQuiet, prepared, t.Name)
 	}
 	return facts, err
+}
+
+// leaveTime is how long a replica that has gone is still in the process list: until the next heartbeat to it fails.
+const leaveTime = 5 * time.Second
+
+// unread waits a moment until nobody reads the server's binary log.
+func (t Target) unread(ctx context.Context) error {
+	for until := time.Now().Add(leaveTime); ; {
+		n, err := flavor.LogReaders(ctx, t.DB, t.ControlUser)
+		if err != nil {
+			return fmt.Errorf("look for replicas of %s: %w", t.Name, err)
+		}
+		if n == 0 {
+			return nil
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("%w: %d replicas read the binary log of %s", ErrNotQuiet, n, t.Name)
+		}
+		if err := wait(ctx, lookEvery); err != nil {
+			return err
+		}
+	}
 }
 
 // claimed is the history that is left without the errant transactions; unknown where the server has none by GTID.

@@ -155,6 +155,13 @@ func (t Target) forget(ctx context.Context, conn *sql.Conn, m marker) error {
 	if err := flavor.FlushEngine(ctx, conn); err != nil {
 		return fmt.Errorf("make the undone rows durable: %w", err)
 	}
+	facts, err := t.Dialect.Observe(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("read the links: %w", err)
+	}
+	if err := flavor.PinLinks(ctx, conn, t.Dialect, facts.Links); err != nil {
+		return err
+	}
 	if err := flavor.ReplaceHistory(ctx, conn, t.Dialect, m.claim); err != nil {
 		return fmt.Errorf("forget the transactions: %w", err)
 	}
@@ -166,6 +173,9 @@ func (t Target) forget(ctx context.Context, conn *sql.Conn, m marker) error {
 		if !now.Equal(m.claim) {
 			return fmt.Errorf("forget the transactions: %s claims %q, not %q", t.Name, now, m.claim)
 		}
+	}
+	if err := flavor.UnpinLinks(ctx, conn, t.Dialect); err != nil {
+		return err
 	}
 	if err := m.drop(ctx, conn); err != nil {
 		return fmt.Errorf("remove the marker: %w", err)

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ type Comparison struct {
 
 const (
 	verifyTries = 20
-	verifyEvery = 50 * time.Millisecond
+	lookEvery   = 50 * time.Millisecond
 )
 
 // Verify compares the checksums of the tables (schema.table) on the server a with those on b, which a follows and has
@@ -41,7 +40,7 @@ func Verify(ctx context.Context, a, b Target, tables []string) (Comparison, erro
 				list = map[bool]*[]string{true: &c.Equal, false: &c.Different}[equal]
 				break
 			}
-			if err := wait(ctx, verifyEvery); err != nil {
+			if err := wait(ctx, lookEvery); err != nil {
 				return c, err
 			}
 		}
@@ -106,9 +105,4 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// Foreign leaves of the tables those that are not in Onewriter's own schema, whose rows change all the time.
-func Foreign(tables []string, own string) []string {
-	return slices.DeleteFunc(slices.Clone(tables), func(t string) bool { return strings.HasPrefix(t, own+".") })
 }
