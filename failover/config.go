@@ -54,6 +54,9 @@ type Config struct {
 	// is none. Renewed gives the last renewal.
 	Watchdog        time.Duration
 	WatchdogRenewed func(server string) time.Time
+	// WatchdogTTL is how long a lease lasts. A primary that is seen closed after its lease had run out was closed by its
+	// watchdog, and is opened again like one that has restarted.
+	WatchdogTTL time.Duration
 	// WatchdogDisarm ends the lease of the primary and its renewal, before a planned switchover closes it: after an undone
 	// one it must not be closed by a lease that ran out meanwhile. nil where there is no watchdog.
 	WatchdogDisarm func(ctx context.Context) error

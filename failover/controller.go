@@ -32,6 +32,7 @@ type Controller struct {
 	ended   bool
 	work    chan actRun
 	shown   detect.Verdict // the verdict that the journal has
+	lapse   lapse          // whether the watchdog has closed the primary
 
 	cancelStep atomic.Pointer[context.CancelFunc] // of the step in progress or the last one
 }
@@ -230,6 +231,7 @@ func (c *Controller) insight(snap *topology.Snapshot) inSights {
 	if c.cfg.Findings != nil {
 		in.Findings = c.cfg.Findings()
 	}
+	in.Lapsed = c.lapse.see(snap, c.state.primary.Instance.Name, c.cfg, in.Now)
 	if in.Verdict.Kind != c.shown.Kind || in.Verdict.Primary != c.shown.Primary {
 		c.shown = in.Verdict
 		c.append(Event{Kind: "verdict", Primary: in.Verdict.Primary, Outcome: in.Verdict.Kind.String(), Reasons: in.Verdict.Evidence})

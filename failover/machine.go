@@ -35,6 +35,7 @@ type state struct {
 	now      time.Time      // of the newest input that told the time
 	verdict  detect.Verdict // the newest, about the primary
 	findings []string       // critical doctor findings
+	lapsed   bool           // the primary was closed by its watchdog
 	held     bool           // clients are held because the primary is in doubt
 	retry    time.Time      // no failover by itself before
 	vetoed   []string       // why the last one was given up; it is not tried again before the primary was seen well
@@ -146,6 +147,7 @@ type (
 		Sights   []sight
 		Verdict  detect.Verdict
 		Findings []string
+		Lapsed   bool // the primary was closed by its watchdog
 		Now      time.Time
 	}
 	// inTick comes at regular intervals: what is unclear is looked at again.
@@ -263,7 +265,7 @@ func (s state) take(in input) (state, []action) {
 	case inBoot:
 		return s.begin(&plan{kind: planInspect, steps: []stepName{stepLoad, stepInspect}})
 	case inSights:
-		s.sights, s.verdict, s.findings = in.Sights, in.Verdict, in.Findings
+		s.sights, s.verdict, s.findings, s.lapsed = in.Sights, in.Verdict, in.Findings, in.Lapsed
 		s = s.at(in.Now)
 		return s.look(false)
 	case inTick:

@@ -133,7 +133,7 @@ func (s state) asExpected() bool {
 func (s state) judge(v view) (state, []action) {
 	first := !s.booted
 	s.booted = true
-	d := decide(question{View: v, Known: s.known, HaveKnown: s.haveKnown, MayReopen: first || s.lost || !s.primary.Instance.Known()})
+	d := decide(question{View: v, Known: s.known, HaveKnown: s.haveKnown, MayReopen: first || s.lost || s.lapsed || !s.primary.Instance.Known()})
 	s.epoch = max(s.epoch, d.Epoch, v.newestRow().Epoch)
 	op := operation{To: d.Primary, Epoch: d.Epoch, Others: d.Others}
 	away, changed := s.awayAfter(d, v)

@@ -124,7 +124,8 @@ func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, jour
 		KeepDir: filepath.Join(c.StateDir, "undone", cc.Name), Logger: cl.log.With().Str("part", "failover").Logger(),
 	}
 	if cl.watchdog != nil {
-		cfg.Watchdog, cfg.WatchdogRenewed, cfg.WatchdogDisarm = watchdog.ClosedAfter(cc.Fencing.WatchdogTTL), cl.watchdog.Renewed, path.disarm
+		cfg.Watchdog, cfg.WatchdogTTL = watchdog.ClosedAfter(cc.Fencing.WatchdogTTL), cc.Fencing.WatchdogTTL
+		cfg.WatchdogRenewed, cfg.WatchdogDisarm = cl.watchdog.Renewed, path.disarm
 	}
 	cl.control, err = failover.New(cfg)
 	return err

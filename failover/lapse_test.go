@@ -1,0 +1,42 @@
+package failover
+
+import (
+	"testing"
+	"time"
+
+	"github.com/onewriter/onewriter/topology"
+)
+
+func TestLapse(t *testing.T) {
+	start := time.Now()
+	renewed := start
+	cfg := Config{WatchdogTTL: 5 * time.Second, WatchdogRenewed: func(string) time.Time { return renewed }}
+	snap := func(readOnly bool) *topology.Snapshot {
+		return &topology.Snapshot{Servers: []topology.Observation{{
+			Instance: topology.Instance{Name: "a"}, Class: topology.ClassOK, FactsAt: start, Facts: topology.Facts{ReadOnly: readOnly},
+		}}}
+	}
+	var l lapse
+	for _, c := range []struct {
+		what     string
+		after    time.Duration
+		readOnly bool
+		want     bool
+	}{
+		{"open", time.Second, false, false},
+		{"closed by a person", 2 * time.Second, true, false},
+		{"still", 20 * time.Second, true, false},
+		{"opened", 21 * time.Second, false, false},
+		{"closed by the watchdog", 30 * time.Second, true, true},
+		{"still", 40 * time.Second, true, true},
+		{"opened again", 41 * time.Second, false, false},
+	} {
+		if got := l.see(snap(c.readOnly), "a", cfg, start.Add(c.after)); got != c.want {
+			t.Errorf("%s: %t", c.what, got)
+		}
+	}
+	renewed = time.Time{}
+	if l.see(snap(true), "a", cfg, start.Add(time.Hour)) {
+		t.Error("closed by a watchdog that is not there")
+	}
+}
