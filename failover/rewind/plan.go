@@ -167,7 +167,7 @@ func (p *planner) transaction(ctx context.Context, i int, t binlog.Transaction, 
 		if err != nil {
 			return err
 		}
-		if d == nil || !p.images(name, d, c) || c.Kind == binlog.Update && d.unchanged(c) {
+		if d == nil || !p.images(name, t, c) || c.Kind == binlog.Update && d.unchanged(c) {
 			continue
 		}
 		p.sideEffects(name, d, c)
@@ -231,16 +231,14 @@ func (p *planner) judgeTable(name string, d *definition) {
 }
 
 // images reports whether the change's images say everything.
-func (p *planner) images(name string, d *definition, c binlog.Change) bool {
+func (p *planner) images(name string, t binlog.Transaction, c binlog.Change) bool {
 	if c.Unreadable != "" {
 		p.refuse("%s changes %s.%s in a way that cannot be read: %s.", name, c.Schema, c.Table, c.Unreadable)
 		return false
 	}
-	for _, i := range c.Missing {
-		if !d.columns[i].generated {
-			p.refuse("%s does not have complete images of the rows of %s.%s (binlog_row_image must be FULL).", name, c.Schema, c.Table)
-			return false
-		}
+	if t.Partial {
+		p.refuse("%s does not have complete images of the rows of %s.%s (binlog_row_image must be FULL, without PARTIAL_JSON).", name, c.Schema, c.Table)
+		return false
 	}
 	return true
 }

@@ -22,7 +22,7 @@ type Transaction struct {
 	// left out.
 	Statements []string
 	// Partial is true when images of rows are not complete: binlog_row_image is not FULL, or JSON columns are logged as
-	// differences. Virtual generated columns, which MariaDB leaves out, make it true too; see Change.Missing.
+	// differences.
 	Partial bool
 }
 
