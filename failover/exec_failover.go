@@ -268,6 +268,7 @@ func (e *executor) silence(ctx context.Context, a actRun, ev evidence) error {
 	if err := r.new.StopReplica(ctx, r.b, r.channel, flavor.ReceiverThread); err != nil {
 		return fmt.Errorf("stop the receiver of %s: %w", a.Op.To.Name, err)
 	}
+	r.deaf = true
 	return nil
 }
 
@@ -289,7 +290,12 @@ func (e *executor) applyBacklog(ctx context.Context, a actRun, ev evidence) erro
 	r := e.run
 	begun := time.Now()
 	defer func() { ev.add("backlog", "%s", time.Since(begun).Round(time.Millisecond)) }()
-	if r.target.Known() {
+	if r.target.Known() && r.linked {
+		if r.deaf { // the old primary was reached after all, and what is missing can be fetched
+			if err := r.new.StartReplica(ctx, r.b, r.channel, flavor.ReceiverThread); err != nil {
+				return fmt.Errorf("start the receiver of %s again: %w", a.Op.To.Name, err)
+			}
+		}
 		return e.wait(ctx)
 	}
 	if !r.linked {

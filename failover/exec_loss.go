@@ -110,7 +110,7 @@ func (e *executor) semiSyncWas(i topology.Instance) flavor.SemiSync {
 // them.
 func (e *executor) exactBySemiSync(a actRun) bool {
 	was := e.semiSyncWas(a.Op.From)
-	return was.Source && was.Active && was.AfterSync && was.Timeout >= endless && was.Clients == 1 && len(e.cfg.Servers) == 2
+	return was.Source && was.Active && was.AfterSync && was.WaitsAlone && was.Timeout >= endless && was.Clients == 1 && len(e.cfg.Servers) == 2
 }
 
 // peeked is what is remembered of a primary for the time after its death.

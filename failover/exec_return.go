@@ -2,12 +2,13 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/onewriter/onewriter/failover/rejoin"
+	"github.com/onewriter/onewriter/failover/rewind"
 	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/gtid"
 )
 
 // comebackRun is what the steps of one return hand on to each other and to the result.
@@ -15,6 +16,7 @@ type comebackRun struct {
 	server    string
 	judgement rejoin.Judgement
 	errant    []ErrantTransaction
+	tables    []string // that were touched by a rewind, to be compared when the server has caught up
 	undone    string
 	commands  []string
 }
@@ -37,9 +39,12 @@ func (e *executor) carryOutReturn(ctx context.Context, a actRun, out *done) erro
 	case stepReattach:
 		return rejoin.Reattach(ctx, old, primary, e.account(), a.Op.Gone)
 	case stepRelink:
+		if err := e.verifyRewound(ctx, old, primary, out); err != nil {
+			return err
+		}
 		return rejoin.Relink(ctx, old, primary, a.Op.Gone)
 	case stepRewind:
-		err = e.rewind(ctx, a, old, primary, out)
+		err = e.rewind(ctx, a, old, out)
 	case stepRebuild:
 		err = rejoin.Rebuild(ctx, old, primary, e.account())
 	case stepDiscard:
@@ -86,10 +91,18 @@ func (e *executor) quarantine(ctx context.Context, a actRun, old rejoin.Server, 
 
 // judge compares the histories and lists what only the server has.
 func (e *executor) judge(ctx context.Context, a actRun, old, primary rejoin.Server, out *done) error {
+	if _, resumed, err := rewind.Resume(ctx, target(old, gtid.Position{})); err != nil {
+		return fmt.Errorf("complete a rewind of %s that was interrupted: %w", a.Op.Server, err)
+	} else if resumed {
+		if a.Op.Gone, err = rejoin.Renew(ctx, old, a.Op.Gone); err != nil {
+			return err
+		}
+	}
 	j, err := rejoin.Judge(ctx, old, primary, a.Op.Gone)
 	if err != nil {
 		return err
 	}
+	j.Reasons = append(j.Reasons, e.conflicts(ctx, primary, j)...)
 	b := &e.back
 	b.judgement, b.errant = j, nil
 	for _, t := range j.Errant {
@@ -140,8 +153,4 @@ func errantOf(t binlog.Transaction) ErrantTransaction {
 		out.DDL = append(out.DDL, s)
 	}
 	return out
-}
-
-func (e *executor) rewind(ctx context.Context, a actRun, old, primary rejoin.Server, out *done) error {
-	return errors.New("not yet")
 }

@@ -51,6 +51,7 @@ type run struct {
 	closed   []topology.ClosedSession
 	channel  string // failover: the link of to that comes from from
 	linked   bool   // failover: there is one
+	deaf     bool   // failover: its receiver was stopped
 }
 
 // done is the result of a step: what the machine is told, and what the journal gets.

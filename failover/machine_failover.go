@@ -153,7 +153,7 @@ func (s state) assessed(v view) (state, []action) {
 	case len(c.Reasons) > 0:
 		return s.noFailover(stepAssess, c.Reasons)
 	}
-	p.steps = failoverSteps(c)
+	p.steps = failoverSteps(c, p.op.Cause)
 	p.away, p.setAway = append(without(s.known.Away, p.op.From.Name), p.op.Gone), true
 	s.plan, s.mode = &p, StateSwitching
 	s.reasons = []string{s.trouble(), fmt.Sprintf("%s is taking over from %s.", p.op.To.Name, p.op.From.Name)}
@@ -248,7 +248,7 @@ func (s state) failedFailover(in inDone) (state, []action) {
 func (s state) retreat(failed stepName, why []string) (state, []action) {
 	p := s.plan
 	steps := []stepName{stepReconnect, stepUnmark}
-	if failed == stepCutoff || failed == stepFenceOld {
+	if failed == stepCutoff {
 		steps = []stepName{stepUnmark}
 	}
 	return s.begin(&plan{

@@ -1,5 +1,7 @@
 package failover
 
+import "github.com/onewriter/onewriter/failover/detect"
+
 // stepName names one thing the executor can do. The string is the phase name in results and in the journal.
 type stepName string
 
@@ -104,10 +106,12 @@ func undoSteps(failed stepName) []stepName {
 }
 
 // failoverSteps lists the steps after the assessment. As in a switchover, under semi-sync with another standby clients
-// are let go only after somebody can acknowledge again.
-func failoverSteps(c failoverChoice) []stepName {
-	steps := []stepName{
-		stepAssess, stepNote, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepPromote, stepEpoch,
+// are let go only after somebody can acknowledge again. Behind a primary that hangs the receiver is stopped first: as
+// soon as it has given up waiting and tries to connect again, MySQL takes two seconds to stop it.
+func failoverSteps(c failoverChoice, cause detect.Kind) []stepName {
+	steps := []stepName{stepAssess, stepNote, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepPromote, stepEpoch}
+	if cause == detect.Unreachable {
+		steps[3], steps[4] = stepSilence, stepFenceOld
 	}
 	others := len(c.Repoint) > 0
 	if others && c.SemiSync {

@@ -161,7 +161,7 @@ func ControlGrants(f Flavor, account string) []string {
 	}
 	out := []string{
 		"GRANT " + global + " ON *.* TO " + account,
-		"GRANT SELECT, INSERT, UPDATE, DELETE, EVENT ON *.* TO " + account,
+		"GRANT SELECT, INSERT, UPDATE, DELETE, EVENT, TRIGGER ON *.* TO " + account,
 		"GRANT SELECT ON mysql.* TO " + account,
 		"GRANT ALL ON onewriter.* TO " + account,
 	}

@@ -1,0 +1,110 @@
+package failover
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/onewriter/onewriter/failover/rejoin"
+	"github.com/onewriter/onewriter/failover/rewind"
+	"github.com/onewriter/onewriter/internal/binlog"
+	"github.com/onewriter/onewriter/internal/gtid"
+)
+
+// target is a server as package rewind wants it.
+func target(s rejoin.Server, have gtid.Position) rewind.Target {
+	return rewind.Target{Name: s.Instance.Name, DB: s.DB, Dialect: s.Dialect, Have: have, ControlUser: s.ControlUser}
+}
+
+// rewind undoes what only the server has.
+func (e *executor) rewind(ctx context.Context, a actRun, old rejoin.Server, out *done) error {
+	b := &e.back
+	t := target(old, b.judgement.Primary)
+	plan, err := rewind.MakePlan(ctx, t, b.judgement.Errant)
+	if err != nil {
+		return fmt.Errorf("plan the rewind of %s: %w", a.Op.Server, err)
+	}
+	r, err := rewind.Undo(ctx, t, plan, e.cfg.KeepDir)
+	if err != nil {
+		return err
+	}
+	b.undone, b.tables = r.File, plan.Tables
+	ev := evidence(out.Evidence)
+	ev.add("undone", "%d transactions, %d rows in %s", r.Transactions, r.Rows, strings.Join(plan.Tables, ", "))
+	ev.add("kept in", "%s", r.File)
+	return nil
+}
+
+// verifyRewound compares the tables that a rewind has touched with the primary's, once the server has caught up.
+func (e *executor) verifyRewound(ctx context.Context, old, primary rejoin.Server, out *done) error {
+	b := e.back
+	if b.server != old.Instance.Name || len(b.tables) == 0 {
+		return nil
+	}
+	c, err := rewind.Verify(ctx, target(old, gtid.Position{}), target(primary, gtid.Position{}), b.tables)
+	if err != nil {
+		return err
+	}
+	if len(c.Different) > 0 {
+		return fmt.Errorf("after the rewind %s of %s and %s are different: rebuild it", strings.Join(c.Different, ", "), old.Instance.Name, primary.Instance.Name)
+	}
+	ev := evidence(out.Evidence)
+	ev.add("checksums equal", "%s", strings.Join(c.Equal, ", "))
+	if len(c.Unsettled) > 0 {
+		ev.add("not compared", "%s, which were written all the time", strings.Join(c.Unsettled, ", "))
+	}
+	return nil
+}
+
+// conflictsShown is how many rows that were written on both sides are named.
+const conflictsShown = 20
+
+// conflicts says which rows were written on both sides since the histories parted.
+func (e *executor) conflicts(ctx context.Context, primary rejoin.Server, j rejoin.Judgement) []string {
+	if j.Verdict != rejoin.Diverged || j.OwnOnly || e.cfg.BinlogSource == nil {
+		return nil
+	}
+	theirs, err := binlog.Errant(ctx, primary.Binlog, primary.DB, j.Position)
+	if err != nil {
+		return []string{fmt.Sprintf("Which rows were written on both servers could not be found out: %v.", err)}
+	}
+	keys := map[string][]int{}
+	list := rewind.Conflicts(j.Errant, theirs, func(schema, table string) []int {
+		name := schema + "." + table
+		if _, ok := keys[name]; !ok {
+			keys[name] = primaryKey(ctx, primary.DB, schema, table)
+		}
+		return keys[name]
+	})
+	var out []string
+	for i, c := range list {
+		if i == conflictsShown {
+			return append(out, fmt.Sprintf("%d more rows were written on both servers.", len(list)-i))
+		}
+		out = append(out, fmt.Sprintf("The row %s of %s.%s was written on both servers.", c.Key, c.Schema, c.Table))
+	}
+	return out
+}
+
+// primaryKey gives the places of the primary key's columns in the table, from 0; nil when there is none.
+func primaryKey(ctx context.Context, db *sql.DB, schema, table string) (out []int) {
+	rows, err := db.QueryContext(ctx, `SELECT c.ordinal_position - 1 FROM information_schema.statistics s
+JOIN information_schema.columns c USING (table_schema, table_name, column_name)
+WHERE s.table_schema = ? AND s.table_name = ? AND s.index_name = 'PRIMARY' ORDER BY s.seq_in_index`, schema, table)
+	if err != nil {
+		return nil
+	}
+	for rows.Next() {
+		var n int
+		if rows.Scan(&n) != nil {
+			break
+		}
+		out = append(out, n)
+	}
+	if errors.Join(rows.Err(), rows.Close()) != nil {
+		return nil
+	}
+	return out
+}
