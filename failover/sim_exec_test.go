@@ -42,6 +42,7 @@ type simRun struct {
 	binlogB  gtid.Position
 	link     *simLink
 	semiOn   bool
+	deaf     bool     // the receiver was stopped by silence
 	a, b     *simConn // ready connections to from and to
 }
 

@@ -30,11 +30,11 @@ func (x *simExec) failoverStep(a actRun, out *inDone) error {
 		if w.faults.noDrain {
 			return nil
 		}
-		if r.target.Known() {
-			return x.waitTarget()
-		}
 		if r.link == nil {
 			return nil
+		}
+		if r.target.Known() {
+			return x.fetchRest()
 		}
 		return x.untilDrained(r.b, r.link, a.Op.Force)
 	case stepWeigh:
@@ -256,7 +256,18 @@ func (x *simExec) silence(a actRun) error {
 	if r.target.Known() {
 		return nil
 	}
+	r.deaf = true
 	return x.stopReplica(r.b, l, flavor.ReceiverThread)
+}
+
+// fetchRest waits for what a primary still had that could be closed after all.
+func (x *simExec) fetchRest() error {
+	if r := x.run; r.deaf {
+		if err := x.startReplica(r.b, r.link, flavor.ReceiverThread); err != nil {
+			return err
+		}
+	}
+	return x.waitTarget()
 }
 
 func (x *simExec) untilDrained(c *simConn, l *simLink, force bool) error {
