@@ -36,6 +36,10 @@ test-race: ## the concurrent packages under the race detector
 test-integration: ## the built program with real servers and clients
 	ONEWRITER_REQUIRE_SERVERS=1 go test -count=1 -timeout 15m ./integration/...
 
+chaos: ## faults on real servers; SEED=1 MINUTES=10 FLAVOR=mysql SETUP=mariadb-semisync FAULT=regexp
+	ONEWRITER_REQUIRE_SERVERS=1 go test -v -count=1 -timeout 0 ./integration/chaos -run '$(or $(RUN),TestChaos)' -chaos.seed $(or $(SEED),1) -chaos.minutes $(or $(MINUTES),0) \
+		-chaos.flavor '$(FLAVOR)' -chaos.setup '$(SETUP)' -chaos.fault '$(FAULT)'
+
 bench: build ## ratios against direct connections and HAProxy
 	scripts/install-test-deps --bench
 	go run ./integration/bench $(ARGS)

@@ -43,35 +43,44 @@ func TestChaos(t *testing.T) {
 func runSchedule(t *testing.T, s setup, rng *rand.Rand) {
 	t.Logf("repeat with: make chaos SEED=%d SETUP=%s MINUTES=%g", *seedFlag, s.name, *minutesFlag)
 	r := newRig(t, s)
+	end := time.Now().Add(time.Duration(*minutesFlag * float64(time.Minute)))
+	r.run(func() bool {
+		for step := 0; step < shortSteps || time.Now().Before(end); step++ {
+			if !r.inject(choose(rng), rng) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// run does faults under load and observation and judges what came of them.
+func (r *rig) run(faults func() bool) {
+	r.t.Helper()
 	stop := r.observe()
 	l := r.startLoad()
 	r.rest(time.Second)
-	r.history.Before = r.census()
-	end := time.Now().Add(time.Duration(*minutesFlag * float64(time.Minute)))
-	for step := 0; step < shortSteps || time.Now().Before(end); step++ {
-		if !r.inject(choose(rng), rng) {
-			break
-		}
-		r.rest(lasting(rng, 500*time.Millisecond, 1500*time.Millisecond))
+	before := r.census()
+	if !faults() {
+		before = Census{} // nothing to compare with
 	}
-	r.t.Logf("at %s: the last fault is over", r.now())
-	r.history.After = r.census()
-	r.t.Logf("at %s: counted", r.now())
+	r.rest(time.Second)
+	r.history.Before, r.history.After = before, r.census()
 	l.end()
 	stop()
-	t.Logf("at %s: the clients have ended", r.now())
 	r.finish()
-	t.Logf("at %s: the servers are read", r.now())
 	r.judge()
 }
 
+// only is the expression that names of faults have to match.
+func only() *regexp.Regexp { return regexp.MustCompile(*faultFlag) }
+
 // choose takes a fault by its weight.
 func choose(rng *rand.Rand) fault {
-	only := regexp.MustCompile(*faultFlag)
 	total := 0
 	var list []fault
 	for _, f := range faults {
-		if only.MatchString(f.name) {
+		if only().MatchString(f.name) {
 			total += f.weight
 			list = append(list, f)
 		}
@@ -110,6 +119,8 @@ func (r *rig) inject(f fault, rng *rand.Rand) bool {
 	}
 	x := f.marks
 	x.Name, x.From, x.Budget = fmt.Sprintf("%s (%s)", f.name, serverName(p)), r.now(), ackBudget
+	r.rest(lasting(rng, 300*time.Millisecond, 1300*time.Millisecond))
+	x.From = r.now()
 	r.t.Logf("at %s: %s", x.From.Round(time.Millisecond), x.Name)
 	err := f.do(r, rng, p, r.other(p))
 	x.To = r.now()

@@ -40,7 +40,8 @@ func (r *rig) finish() {
 	if st, err := r.prog.status(r.t.Context()); err == nil {
 		state = st.State
 		final = slices.DeleteFunc(final, func(c Contents) bool { // I10 tells of those
-			return slices.ContainsFunc(st.Away, func(a api.AwayServer) bool { return a.Server == c.Server })
+			return slices.ContainsFunc(st.Servers, func(s api.Server) bool { return s.Name == c.Server && !s.Healthy }) ||
+				slices.ContainsFunc(st.Away, func(a api.AwayServer) bool { return a.Server == c.Server })
 		})
 	}
 	r.mu.Lock()

@@ -90,7 +90,7 @@ type awayRecord struct {
 	failover int // index
 	epoch    uint64
 	examined bool
-	rewound  bool
+	asked    time.Time // when its rewind was last asked for
 }
 
 // noteAway records failovers by the servers that they leave behind. The caller holds mu.
@@ -133,7 +133,7 @@ func (r *rig) welcome(st api.Cluster) {
 		r.mu.Lock()
 		rec := r.away[a.Server]
 		r.mu.Unlock()
-		if rec == nil {
+		if rec == nil || time.Since(rec.asked) < 5*time.Second {
 			continue
 		}
 		if !rec.examined {
@@ -143,9 +143,9 @@ func (r *rig) welcome(st api.Cluster) {
 			}
 			rec.examined = true
 		}
+		rec.asked = time.Now()
 		res, err := r.prog.rejoin(r.t.Context(), a.Server, api.RejoinRequest{Method: "rewind"})
 		r.t.Logf("at %s: rewind of %s: %s %d errant %v", r.now().Round(time.Millisecond), a.Server, res.Outcome, len(res.Errant), err)
-		rec.rewound = rec.rewound || err == nil
 	}
 }
 

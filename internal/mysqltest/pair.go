@@ -243,7 +243,7 @@ func (s *Server) followVia(ctx context.Context, source *Server, addr string, fil
 			how = fmt.Sprintf("SOURCE_LOG_FILE='%s', SOURCE_LOG_POS=%d", at.file, at.pos)
 		}
 		q = []string{fmt.Sprintf("CHANGE REPLICATION SOURCE TO SOURCE_HOST='%s', SOURCE_PORT=%s, SOURCE_USER='%s', SOURCE_PASSWORD='%s', %s, "+
-			"SOURCE_HEARTBEAT_PERIOD=1, SOURCE_CONNECT_RETRY=1, GET_SOURCE_PUBLIC_KEY=1", host, port, ReplicationUser, ReplicationPassword, how), "START REPLICA"}
+			"SOURCE_HEARTBEAT_PERIOD=1, SOURCE_CONNECT_RETRY=1, SOURCE_RETRY_COUNT=86400, GET_SOURCE_PUBLIC_KEY=1", host, port, ReplicationUser, ReplicationPassword, how), "START REPLICA"}
 	} else {
 		how := "MASTER_USE_GTID=slave_pos"
 		if filePos {

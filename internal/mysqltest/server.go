@@ -211,10 +211,10 @@ func (s *Server) settings() map[string]string {
 		"report-port": strconv.Itoa(s.Port), "skip-name-resolve": "", "local-infile": "1", "max-connections": "500",
 		"innodb-buffer-pool-size": "64M", "sync-binlog": "1", "innodb-flush-log-at-trx-commit": "1",
 		"auto-increment-increment": "2", "auto-increment-offset": strconv.Itoa(1 + int(s.ServerID)%2),
-		"max-allowed-packet": "64M",
+		"max-allowed-packet": "64M", "relay-log-recovery": "1",
 	}
 	if s.opts.StartReadOnly && s.Flavor == MySQL {
-		m["super-read-only"] = "1"
+		m["super-read-only"], m["read-only"] = "1", "1"
 	} else if s.opts.StartReadOnly {
 		m["read-only"] = "1"
 	}
