@@ -115,6 +115,9 @@ func TestWritesAfterAnInterruptionAreNotForgotten(t *testing.T) {
 			x.check(x.a.SetReadOnly(x.ctx(), false))
 			x.run(x.a.DB(), "INSERT INTO app.a VALUES (2)")
 			x.close()
+			if _, err := rewind.Undo(x.ctx(), x.target(), plan, t.TempDir()); !errors.Is(err, rewind.ErrInterrupted) {
+				t.Errorf("undone once more: %v", err)
+			}
 			was, err := x.d.Position(x.ctx(), x.a.DB())
 			x.check(err)
 			if _, ok, err := rewind.Resume(x.ctx(), x.target()); !ok || !errors.Is(err, rewind.ErrChanged) {

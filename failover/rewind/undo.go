@@ -35,6 +35,9 @@ func Undo(ctx context.Context, t Target, p Plan, keep string) (r Report, err err
 	if _, err := t.quiet(ctx); err != nil {
 		return r, err
 	}
+	if _, there, err := readMarker(ctx, t.DB); err != nil || there {
+		return r, errors.Join(err, interrupted(t, there))
+	}
 	if err := p.stillTrue(ctx, t); err != nil {
 		return r, err
 	}

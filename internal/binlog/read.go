@@ -27,35 +27,47 @@ func Read(ctx context.Context, s Source, from, to gtid.Position, each func(Trans
 	if order != gtid.Behind {
 		return fmt.Errorf("read the binary log of %s: %s does not lie before %s", s.Address, from, to)
 	}
-	var own error // an error of each, which is nobody else's
+	r := reader{source: s, to: to, each: each}
 	for {
-		d := &dump{}
-		a := newAssembler(from, func(t Transaction) error {
-			if to.Contains(t.End) {
-				own = each(t)
-			}
-			return own
-		})
-		d.handle = func(e *replication.BinlogEvent) error {
-			if err := a.feed(e); err != nil {
-				return err
-			}
-			if a.place().Contains(to) {
-				return errDone
-			}
-			return nil
+		at, err := r.run(ctx, from)
+		if r.failed != nil {
+			return r.failed
 		}
-		d.unreadable = a.unreadable
-		err := dumpEvents(ctx, s, from, d)
-		if own != nil {
-			return own
-		}
-		next, cut := afterCut(err, a.place(), to)
+		next, cut := afterCut(err, at, to)
 		if !cut {
-			return wrapRead(s, a.place(), err)
+			return wrapRead(s, at, err)
 		}
 		from = next
 	}
+}
+
+// reader reads up to a place.
+type reader struct {
+	source Source
+	to     gtid.Position
+	each   func(Transaction) error
+	failed error // of each, which is returned as it is
+}
+
+// run reads from the place from on and tells how far it came.
+func (r *reader) run(ctx context.Context, from gtid.Position) (gtid.Position, error) {
+	a := newAssembler(from, func(t Transaction) error {
+		if r.to.Contains(t.End) {
+			r.failed = r.each(t)
+		}
+		return r.failed
+	})
+	d := &dump{unreadable: a.unreadable, handle: func(e *replication.BinlogEvent) error {
+		if err := a.feed(e); err != nil {
+			return err
+		}
+		if a.place().Contains(r.to) {
+			return errDone
+		}
+		return nil
+	}}
+	err := dumpEvents(ctx, r.source, from, d)
+	return a.place(), err
 }
 
 func wrapRead(s Source, at gtid.Position, err error) error {
