@@ -304,8 +304,11 @@ func (c *Controller) announce(a actRun) {
 // gate makes clients wait or lets them go on.
 func (c *Controller) gate(a actGate) {
 	if a.Hold {
+		now := time.Now()
+		c.exec.gated.Store(&now)
 		c.cfg.DataPath.Hold(a.Reason)
 	} else {
+		c.exec.gated.Store(nil)
 		c.cfg.DataPath.Resume()
 	}
 	c.append(Event{Kind: "gate", Outcome: map[bool]string{true: "held", false: "released"}[a.Hold], Reasons: []string{a.Reason}})

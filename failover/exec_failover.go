@@ -100,6 +100,9 @@ func (e *executor) cutoff(ctx context.Context, a actRun, ev evidence) error {
 	}
 	e.dropRun()
 	e.run = &run{from: e.servers[a.Op.From.Name], to: e.servers[a.Op.To.Name], heldAt: time.Now()}
+	if since := e.gated.Load(); since != nil {
+		e.run.heldAt = *since
+	}
 	e.cfg.DataPath.Hold(fmt.Sprintf("failover from %s to %s", a.Op.From.Name, a.Op.To.Name))
 	e.cfg.DataPath.Throttle(0)
 	e.cfg.DataPath.Publish(topology.Primary{Epoch: a.Publish.Epoch})

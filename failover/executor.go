@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/onewriter/onewriter/failover/fence"
@@ -29,7 +30,8 @@ type executor struct {
 
 	followers    sync.WaitGroup
 	stopFollower context.CancelFunc
-	report       func(Event) // where a follower tells what it saw; safe for concurrent use
+	gated        atomic.Pointer[time.Time] // since when clients wait because the primary is in doubt, nil when they do not
+	report       func(Event)               // where a follower tells what it saw; safe for concurrent use
 }
 
 // run is what the steps of one switchover hand on to each other.

@@ -6,7 +6,8 @@ import "time"
 type FailoverRequest struct {
 	// To is the name of the new primary; "" lets onewriter choose the standby that has received most.
 	To string `json:"to,omitempty"`
-	// Force goes on where it would be refused: loss beyond the limits, cooldown, findings, no fence.
+	// Force goes on where it would be refused: loss beyond the limits, no fence, a candidate whose applier has stopped, a
+	// primary that still answers.
 	Force bool `json:"force,omitempty"`
 	// DryRun says what it would do and lose, and why it would be refused, but changes nothing.
 	DryRun bool `json:"dry_run,omitempty"`

@@ -43,6 +43,9 @@ func (c *adminCluster) Failover(ctx context.Context, req api.FailoverRequest) (a
 	if err != nil {
 		return api.Failover{}, adminError(err)
 	}
+	if r.Outcome == failover.OutcomeDryRun {
+		r.Fence = "" // nothing was tried
+	}
 	return api.Failover{
 		ID: r.ID, From: r.From, To: r.To, Epoch: uint64(r.Epoch), Outcome: r.Outcome, Fence: r.Fence, Loss: api.Loss(r.Loss), PauseMS: r.PauseMS,
 		Phases: apiPhases(r.Phases), SessionsClosed: apiClosed(r.SessionsClosed), Warnings: r.Warnings, Refusals: r.Refusals,

@@ -48,7 +48,7 @@ func newFailoverCommand() *cobra.Command {
 	outputFlag(cmd, &output)
 	clusterFlag(cmd, &cluster)
 	cmd.Flags().StringVar(&req.To, "to", "", "the new primary; by default the standby that has received most")
-	cmd.Flags().BoolVar(&req.Force, "force", false, "go on where it would be refused: loss beyond the limits, no fence, findings of the doctor")
+	cmd.Flags().BoolVar(&req.Force, "force", false, "go on where it would be refused: loss beyond the limits, no fence, a candidate whose applier has stopped, a primary that answers")
 	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "say what would be done and may be lost, change nothing")
 	return cmd
 }
