@@ -115,6 +115,8 @@ type Departure struct {
 	// Binlog is the place in the new primary's own binary log (file:offset) when it was opened; what follows is what
 	// the departed server lacks.
 	Binlog string `json:"binlog,omitempty"`
+	// Link is the host:port from which the new primary received; that link is parked meanwhile.
+	Link string `json:"link,omitempty"`
 	// FilePos: the link between the two goes by file and position. Circular: the new primary has a link back from the
 	// departed server, which stays stopped until that server is proved clean. SemiSync: the departed server waited for
 	// acknowledgements, which the new primary will do again when the departed server follows it.

@@ -85,14 +85,16 @@ func chooseNamed(v view, p serverView, to string, limits Limits, haveReplication
 	return c
 }
 
-// notFollowing lists the servers that have no link from b, in order.
+// notFollowing lists the servers that have no link from b, in order. In a star a link that does not run is what an
+// interrupted operation has left; in a pair it may have been stopped on purpose. Servers that are away are looked after
+// when they come back.
 func notFollowing(v view, b serverView) []string {
 	return v.names(func(s serverView) bool {
-		if s.Instance.Name == b.Instance.Name {
+		if s.Instance.Name == b.Instance.Name || s.Away != "" {
 			return false
 		}
-		_, follows := s.linkFrom(b)
-		return !follows
+		link, follows := s.linkFrom(b)
+		return !follows || len(v) > 2 && (link.IO == topology.ThreadNo || link.SQL == topology.ThreadNo)
 	})
 }
 

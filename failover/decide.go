@@ -75,6 +75,27 @@ func newestKnown(q question) (known coord.State, fromRow bool) {
 	return q.Known, false
 }
 
+// left reports whether the server called name was left behind.
+func (q question) left(name string) bool {
+	for _, d := range q.Known.Away {
+		if d.Server == name {
+			return true
+		}
+	}
+	return false
+}
+
+// counted are the servers that were not left behind.
+func (q question) counted() view {
+	var out view
+	for _, s := range q.View {
+		if !q.left(s.Instance.Name) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 func nextEpoch(q question) topology.Epoch {
 	return max(q.Known.Epoch, q.View.newestRow().Epoch) + 1
 }
@@ -102,19 +123,21 @@ func decideNoneWritable(q question, known coord.State) verdict {
 		return verdict{Kind: verdictClosed, Primary: k.Instance, Epoch: known.Epoch, Reasons: []string{fmt.Sprintf(
 			"The primary %s was made read_only by somebody else. Onewriter does not undo that: run SET GLOBAL read_only=0 on %s, or request a switchover after that.", k.Instance.Name, k.Instance.Name)}}
 	}
-	return decideReopen(q, known, k, away)
+	return decideReopen(q, known, k)
 }
 
-// decideReopen opens the last known primary only when every server answers and none knows more than it does.
-func decideReopen(q question, known coord.State, k serverView, away []string) verdict {
-	if len(away) > 0 {
+// decideReopen opens the last known primary only when every server answers and none knows more than it does. Servers that
+// were left behind do not count: that they may have more is known and was accepted.
+func decideReopen(q question, known coord.State, k serverView) verdict {
+	rest := q.counted()
+	if away := rest.unreachable(); len(away) > 0 {
 		return verdict{Kind: verdictNone, Reasons: append([]string{fmt.Sprintf(
 			"The last known primary %s is read_only and is not opened before every other server can be asked what it has.", k.Instance.Name)}, away...)}
 	}
 	if !k.closed() {
 		return verdict{Kind: verdictNone, Reasons: []string{k.Instance.Name + " has super_read_only set and read_only not: a statement that closes or opens it is under way."}}
 	}
-	if reasons := notContained(q.View, k); len(reasons) > 0 {
+	if reasons := notContained(rest, k); len(reasons) > 0 {
 		return verdict{Kind: verdictNone, Reasons: reasons}
 	}
 	return verdict{Kind: verdictReopen, Primary: k.Instance, Epoch: known.Epoch}
@@ -157,6 +180,10 @@ func decideMoved(q question, known coord.State, x serverView, away []string) ver
 	k, ok := q.View.find(known.Primary.Name)
 	if !ok {
 		return verdict{Kind: verdictSplit, Reasons: []string{notConfigured(known), fmt.Sprintf("%s is writable.", x.Instance.Name)}}
+	}
+	if q.left(x.Instance.Name) {
+		return verdict{Kind: verdictClose, Primary: k.Instance, Epoch: known.Epoch, Others: []string{x.Instance.Name}, Reasons: []string{fmt.Sprintf(
+			"%s is writable, but it was left behind; the primary is %s since epoch %d. %s is being closed.", x.Instance.Name, k.Instance.Name, known.Epoch, x.Instance.Name)}}
 	}
 	if !k.ok() {
 		return verdict{Kind: verdictNone, Reasons: append([]string{fmt.Sprintf(

@@ -71,7 +71,7 @@ func describeRun(a actRun) string {
 		line += " without " + a.Op.From.Name
 	case stepQuarantine, stepJudge, stepRewind, stepRebuild, stepDiscard, stepReattach, stepRelink:
 		line += " " + a.Op.Server
-	case stepSilence, stepApply, stepWeigh, stepDetach, stepReconnect, stepPeek, stepPromote, stepSchema, stepWait, stepSemiSync:
+	case stepSilence, stepApply, stepWeigh, stepDetach, stepReconnect, stepPark, stepPeek, stepPromote, stepSchema, stepWait, stepSemiSync:
 		line += " " + a.Op.To.Name
 	case stepEpoch:
 		line += fmt.Sprintf(" %d on %s", a.Op.Epoch, a.Op.To.Name)

@@ -38,6 +38,8 @@ func (e *executor) carryOutFailover(ctx context.Context, a actRun, out *done) er
 		return e.weigh(ctx, a, out)
 	case stepDetach:
 		return e.detach(ctx, a, out)
+	case stepPark:
+		return e.park(ctx, a)
 	case stepReconnect:
 		return e.reconnect(ctx, a, ev)
 	default:
@@ -299,8 +301,15 @@ func (e *executor) applyBacklog(ctx context.Context, a actRun, ev evidence) erro
 				return fmt.Errorf("start the receiver of %s again: %w", a.Op.To.Name, err)
 			}
 		}
-		return e.wait(ctx)
+		err := e.wait(ctx)
+		if err != nil && a.Op.Force {
+			r.short = true
+			ev.add("not reached", "%v", err)
+			return nil
+		}
+		return err
 	}
+	r.short = r.target.Known()
 	if !r.linked {
 		return nil
 	}
@@ -357,7 +366,13 @@ func (e *executor) weigh(ctx context.Context, a actRun, out *done) error {
 	gone := coord.Departure{Server: a.Op.From.Name, Fence: r.proof.Kind().String()}
 	l := e.lossOf(ctx, r.b, a.Op.From, a.Op.To, facts)
 	gone.AtLeast, gone.WindowMS, gone.Seen = l.AtLeast, l.WindowMS, l.Seen
-	if r.target.Known() || e.exactBySemiSync(a) {
+	switch {
+	case r.target.Known() && r.short: // the operator goes on without what the old primary still has
+		gone.Seen, gone.WindowMS = r.target.String(), -1
+		if n, ok := gtid.Missing(facts.Position, r.target); ok {
+			gone.AtLeast, gone.WindowMS = n, 0
+		}
+	case r.target.Known() || e.exactBySemiSync(a):
 		gone.AtLeast, gone.WindowMS = 0, 0
 	}
 	out.Gone = gone
@@ -387,7 +402,7 @@ func (e *executor) detach(ctx context.Context, a actRun, out *done) error {
 	}
 	out.Gone.Promoted, out.Gone.Binlog = facts.Position.String(), r.binlogB.String()
 	if l, ok := onChannel(facts.Links, r.channel); ok && r.linked {
-		out.Gone.Received = l.AppliedFile.String()
+		out.Gone.Received, out.Gone.Link = l.AppliedFile.String(), l.Source
 	}
 	ev := evidence(out.Evidence)
 	ev.add("promoted", "%s", out.Gone.Promoted)
@@ -396,29 +411,34 @@ func (e *executor) detach(ctx context.Context, a actRun, out *done) error {
 	return nil
 }
 
-// reconnect lets the candidate follow again. On MariaDB that is safe only because its receiver alone was stopped, or
-// its backlog was applied before both threads were.
-func (e *executor) reconnect(ctx context.Context, a actRun, ev evidence) error {
+// reconnect lets the candidate follow again, on a connection of its own, because the one of the failover may have broken.
+// On MariaDB that is safe only because its receiver alone was stopped, or its backlog was applied before both threads
+// were.
+func (e *executor) reconnect(ctx context.Context, a actRun, ev evidence) (err error) {
 	r := e.run
 	if r == nil || !r.linked {
 		return nil
 	}
-	facts, err := r.new.Observe(ctx, r.b)
+	conn, d, err := r.to.conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	facts, err := d.Observe(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("observe %s: %w", a.Op.To.Name, err)
 	}
 	if l, ok := onChannel(facts.Links, r.channel); ok && !l.Running() {
+		which := flavor.ApplierThread
 		switch {
 		case l.SQL == topology.ThreadYes:
-			err = r.new.StartReplica(ctx, r.b, r.channel, flavor.ReceiverThread)
+			which = flavor.ReceiverThread
 		case drained(l):
-			err = r.new.StartReplica(ctx, r.b, r.channel, flavor.BothThreads)
-		default:
-			err = r.new.StartReplica(ctx, r.b, r.channel, flavor.ApplierThread)
+			which = flavor.BothThreads
 		}
-	}
-	if err != nil {
-		return fmt.Errorf("start the replication of %s again: %w", a.Op.To.Name, err)
+		if err := d.StartReplica(ctx, conn, r.channel, which); err != nil {
+			return fmt.Errorf("start the replication of %s again: %w", a.Op.To.Name, err)
+		}
 	}
 	ev.add(a.Op.To.Name, "follows again")
 	return nil

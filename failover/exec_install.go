@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onewriter/onewriter/failover/fence"
@@ -85,11 +86,21 @@ func (e *executor) reopen(ctx context.Context, a actRun, ev evidence) error {
 		if i.Name == a.Op.To.Name {
 			continue
 		}
+		left := slices.Contains(a.Op.Left, i.Name)
 		s, err := e.servers[i.Name].fencing(ctx)
+		if err != nil && left {
+			ev.add(i.Name, "was left behind and does not answer")
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if s.Dialect.Name() == "mysql" {
+		if left {
+			if err := e.keepApart(ctx, a, i.Name); err != nil {
+				return err
+			}
+		}
+		if s.Dialect.Name() == "mysql" || left {
 			// A MySQL that starts with read_only=1, as it should, has super_read_only off: close it for privileged
 			// accounts too.
 			if err := e.close(ctx, actRun{Op: operation{Others: []string{i.Name}}}, ev); err != nil {

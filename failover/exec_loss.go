@@ -35,7 +35,7 @@ func (e *executor) lossOf(ctx context.Context, conn *sql.Conn, from, to topology
 		out.AtLeast = 1 // bytes cannot be counted as transactions
 	}
 	last, ok := newestBeat(ctx, conn, e.idOf(from, facts.Links))
-	if !ok && !old.FactsAt.IsZero() { // otherwise the standby was silent since before we looked first
+	if !ok && !old.FactsAt.IsZero() && e.knowsReign(ctx, conn, from) {
 		last, ok = lastReceived(snap, to)
 	}
 	if ok {
@@ -62,6 +62,13 @@ func newestBeat(ctx context.Context, conn *sql.Conn, serverID uint32) (time.Time
 		return time.Time{}, false
 	}
 	return time.UnixMicro(micros), true
+}
+
+// knowsReign reports whether the candidate has the epoch row of the old primary's reign. Otherwise it has received nothing
+// of that, and whatever it received last was older.
+func (e *executor) knowsReign(ctx context.Context, conn *sql.Conn, from topology.Instance) bool {
+	row, err := newestEpoch(ctx, conn)
+	return err == nil && row.Name == from.Name
 }
 
 // idOf is the server id of the old primary: as it said itself, or as the candidate's link knows it.

@@ -74,6 +74,33 @@ func (e *executor) returner(ctx context.Context, name string) (rejoin.Server, er
 	return out, nil
 }
 
+// park keeps the link of the new primary to the one that is left behind from starting by itself when the new primary
+// restarts: it would fetch, on MySQL silently, what only the old one has.
+func (e *executor) park(ctx context.Context, a actRun) error {
+	if !e.run.linked {
+		return nil
+	}
+	primary, err := e.returner(ctx, a.Op.To.Name)
+	if err != nil {
+		return err
+	}
+	return rejoin.Park(ctx, primary, e.run.channel, a.Op.FilePos)
+}
+
+// keepApart stops the link of the server that is to be opened to one that was left behind, if it runs.
+func (e *executor) keepApart(ctx context.Context, a actRun, left string) error {
+	primary, err := e.returner(ctx, a.Op.To.Name)
+	if err != nil {
+		return err
+	}
+	old, err := e.returner(ctx, left)
+	if err != nil {
+		return err
+	}
+	_, err = rejoin.KeepApart(ctx, old, primary)
+	return err
+}
+
 func (e *executor) account() rejoin.Account {
 	r := e.cfg.Replication
 	return rejoin.Account{User: r.User, Password: r.Password, TLS: r.TLS}

@@ -54,6 +54,7 @@ type run struct {
 	channel  string // failover: the link of to that comes from from
 	linked   bool   // failover: there is one
 	deaf     bool   // failover: its receiver was stopped
+	short    bool   // failover: the target was given up, by order of an operator
 }
 
 // done is the result of a step: what the machine is told, and what the journal gets.
@@ -149,7 +150,7 @@ func (e *executor) deadline(s stepName) time.Duration {
 		return 3 * l.Statement
 	case stepFenceOld:
 		return hopeless + l.Fence + 3*l.Settle + 3*l.Statement + e.cfg.FenceCommand.Timeout + e.cfg.Watchdog
-	case stepSilence, stepDetach, stepReconnect:
+	case stepSilence, stepDetach, stepPark, stepReconnect:
 		return 5 * l.Statement // stopping a replica waits for the transaction that is being applied
 	case stepApply:
 		return l.Backlog
@@ -212,7 +213,7 @@ func (e *executor) carryOut(ctx context.Context, a actRun, out *done) error {
 	case stepSettle, stepThrottle, stepPause, stepDrain, stepFence, stepTarget, stepWait, stepVerify, stepPromote,
 		stepRepoint, stepSemiSync, stepResume, stepDemote, stepFollow:
 		return e.carryOutSwitch(ctx, a, ev)
-	case stepAssess, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepReconnect:
+	case stepAssess, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepPark, stepReconnect:
 		return e.carryOutFailover(ctx, a, out)
 	case stepQuarantine, stepJudge, stepRewind, stepRebuild, stepDiscard, stepReattach, stepRelink:
 		return e.carryOutReturn(ctx, a, out)

@@ -108,6 +108,7 @@ type operation struct {
 	From, To topology.Instance
 	Epoch    topology.Epoch // the epoch that the operation ends in
 	Others   []string       // close: whom
+	Left     []string       // reopen: the servers that were left behind
 	Repoint  []string
 	SemiSync bool
 	FilePos  bool

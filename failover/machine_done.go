@@ -31,8 +31,9 @@ func (s state) done(in inDone) (state, []action) {
 		before := s.known.Away
 		s.known, s.haveKnown = s.saving(), true
 		s = s.forgetComebacks(before)
+		s.epoch = max(s.epoch, s.known.Epoch)
 	case stepCutoff:
-		s.primary = topology.Primary{Epoch: s.primary.Epoch}
+		s.primary, s.held = topology.Primary{Epoch: s.primary.Epoch}, true
 	case stepWeigh:
 		return s.weighed(in.Gone)
 	case stepDetach:
@@ -44,6 +45,9 @@ func (s state) done(in inDone) (state, []action) {
 	case stepResume:
 		s.held = false
 	case stepPublish:
+		if s.primary.Instance != s.plan.op.To {
+			s.backs = nil // whoever followed the primary before has to be judged again
+		}
 		s.primary = topology.Primary{Instance: s.plan.op.To, Epoch: s.plan.op.Epoch}
 	case stepSettle:
 		return s.settled(true)
@@ -144,12 +148,8 @@ func (s state) failed(in inDone) (state, []action) {
 		return s.end()
 	case planFailover:
 		return s.failedFailover(in)
-	case planRetreat: // it has to be forgotten that a failover was begun, and the rest is looked after by inspections
-		s.plan = s.plan.note(in.Reasons...)
-		if in.Step == stepUnmark {
-			return s.stick(in)
-		}
-		return s.advance()
+	case planRetreat:
+		return s.failedRetreat(in)
 	case planReturn:
 		return s.failedReturn(in)
 	case planRelink:
@@ -195,7 +195,9 @@ func (s state) failedSwitchover(in inDone) (state, []action) {
 		}
 	case stepSave, stepPublish, stepResume: // nobody may go on before these have succeeded
 		return s.stick(in)
-	case stepEpoch, stepRepoint, stepSemiSync, stepDemote, stepFollow:
+	case stepRepoint:
+		return s.strayed(in)
+	case stepEpoch, stepSemiSync, stepDemote, stepFollow, stepKeep:
 		s.plan = p.note(in.Reasons...)
 		return s.advance()
 	default:

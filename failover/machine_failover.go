@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onewriter/onewriter/coord"
@@ -217,7 +218,7 @@ func lossObjections(gone coord.Departure, policy Policy) []string {
 // detached completes what has to be remembered of the server that is left behind.
 func (s state) detached(gone coord.Departure) (state, []action) {
 	p := *s.plan
-	p.op.Gone.Promoted, p.op.Gone.Received, p.op.Gone.Binlog = gone.Promoted, gone.Received, gone.Binlog
+	p.op.Gone.Promoted, p.op.Gone.Received, p.op.Gone.Binlog, p.op.Gone.Link = gone.Promoted, gone.Received, gone.Binlog, gone.Link
 	p.away = append(without(p.away, p.op.From.Name), p.op.Gone)
 	s.plan = &p
 	return s.advance()
@@ -235,7 +236,12 @@ func (s state) failedFailover(in inDone) (state, []action) {
 		}
 	case stepSave, stepPublish, stepResume:
 		return s.stick(in)
-	case stepEpoch, stepRepoint, stepSemiSync, stepFollow:
+	case stepRepoint:
+		return s.strayed(in)
+	case stepEpoch, stepSemiSync, stepFollow, stepPark, stepKeep:
+		if in.Step == stepKeep && s.primary.Instance != p.op.To {
+			return s.retreat(in.Step, in.Reasons)
+		}
 		s.plan = p.note(in.Reasons...)
 		return s.advance()
 	default:
@@ -243,11 +249,32 @@ func (s state) failedFailover(in inDone) (state, []action) {
 	return s.retreat(in.Step, in.Reasons)
 }
 
+// strayed goes on without the servers that could not be pointed at the new primary, or may not have been: they are away
+// until they were looked after.
+func (s state) strayed(in inDone) (state, []action) {
+	p := s.plan.note(in.Reasons...)
+	if !p.setAway {
+		p.away, p.setAway = s.known.Away, true
+	}
+	for _, name := range p.op.Repoint {
+		if _, already := s.awayServer(name); already {
+			continue
+		}
+		p.away = append(without(p.away, name), coord.Departure{
+			Server: name, Epoch: p.op.Epoch, At: s.now, Why: "interrupted", Fence: "fenced-proved", WindowMS: -1, FilePos: p.op.FilePos, SemiSync: p.op.SemiSync,
+		})
+	}
+	p.steps = slices.Insert(slices.Clone(p.steps), p.at+1, stepKeep)
+	s.plan = p
+	return s.advance()
+}
+
 // retreat lets the candidate follow again. Nothing was opened; the old primary, if we have closed it, is opened again
 // by the inspection that follows.
 func (s state) retreat(failed stepName, why []string) (state, []action) {
 	p := s.plan
 	steps := []stepName{stepReconnect, stepUnmark}
+	s.held = true // cutoff holds clients before anything in it can fail
 	if failed == stepCutoff {
 		steps = []stepName{stepUnmark}
 	}
@@ -255,6 +282,21 @@ func (s state) retreat(failed stepName, why []string) (state, []action) {
 		kind: planRetreat, steps: steps, op: p.op, failed: failed, why: why, notes: p.notes, auto: p.auto,
 		away: without(s.known.Away, p.op.From.Name), setAway: true,
 	})
+}
+
+// failedRetreat goes on: that the failover is over has to be stored, and a candidate that could not be made to follow
+// again is looked after later as one that is away.
+func (s state) failedRetreat(in inDone) (state, []action) {
+	p := s.plan.note(in.Reasons...)
+	s.plan = p
+	if in.Step == stepUnmark {
+		return s.stick(in)
+	}
+	p.away = append(without(p.away, p.op.To.Name), coord.Departure{
+		Server: p.op.To.Name, Epoch: s.known.Epoch, At: s.now, Why: "interrupted", Fence: "fenced-proved", WindowMS: -1,
+		FilePos: p.op.FilePos, Circular: p.op.Gone.Circular, Operation: p.op.ID,
+	})
+	return s.advance()
 }
 
 // retreated ends a failover that was taken back.
@@ -288,12 +330,19 @@ func firstReason(reasons []string) string {
 
 // interrupt ends what can wait when the primary is gone: something more important has to be done.
 func (s state) interrupt() (state, []action) {
+	if _, away := s.primaryAway(); away && s.primary.Instance.Known() {
+		s.lost = true // when it comes back closed it may be opened again
+	}
 	if s.plan.cancelled || !s.gone() || s.policy.Mode != ModeAutomatic {
 		return s, nil
 	}
 	switch s.plan.kind {
 	case planReturn, planRelink, planInspect, planPeek:
-	case planInstall, planClose, planSwitchover, planUndo, planSettle, planFailover, planRetreat:
+	case planSwitchover, planFailover:
+		if s.primary.Instance != s.plan.op.To || s.plan.stuck || !tidying(s.plan.step()) {
+			return s, nil
+		}
+	case planInstall, planClose, planUndo, planSettle, planRetreat:
 		return s, nil
 	default:
 		return s, nil
@@ -302,6 +351,16 @@ func (s state) interrupt() (state, []action) {
 	p.cancelled = true
 	s.plan = &p
 	return s, []action{actCancel{}}
+}
+
+// tidying reports whether the step comes after clients go on: it can be left undone.
+func tidying(name stepName) bool {
+	switch name {
+	case stepRepoint, stepDemote, stepFollow, stepPark:
+		return true
+	default:
+		return false
+	}
 }
 
 // recentFailovers adds the one that is being carried out.

@@ -14,6 +14,10 @@ func (s state) saving() coord.State {
 	switch p.step() {
 	case stepMark:
 		out.Phase, out.Target = coord.PhaseSwitching, p.op.To.Name
+	case stepKeep:
+		if p.kind == planFailover && s.primary.Instance != p.op.To {
+			out.Phase, out.Target = coord.PhaseFailingOver, p.op.To.Name
+		}
 	case stepNote:
 		out.Phase, out.Target = coord.PhaseFailingOver, p.op.To.Name
 	case stepSave:

@@ -137,6 +137,9 @@ func (s state) judge(v view) (state, []action) {
 	s.epoch = max(s.epoch, d.Epoch, v.newestRow().Epoch)
 	op := operation{To: d.Primary, Epoch: d.Epoch, Others: d.Others}
 	away, changed := s.awayAfter(d, v)
+	for _, x := range away {
+		op.Left = append(op.Left, x.Server)
+	}
 	switch d.Kind {
 	case verdictServe, verdictAdopt:
 		return s.install(op, d.NewRow, away, changed)
@@ -185,10 +188,14 @@ func (s state) awayAfter(d verdict, v view) (away []coord.Departure, changed boo
 	away = without(s.known.Away, d.Primary.Name)
 	changed = len(away) != len(s.known.Away)
 	add := func(server, why string) {
+		if _, already := s.awayServer(server); already {
+			return
+		}
 		gone := coord.Departure{Server: server, Epoch: d.Epoch, At: s.now, Why: why, Fence: "fenced-proved", WindowMS: -1}
 		if o, ok := v.find(server); ok {
 			p, _ := v.find(d.Primary.Name)
-			_, gone.Circular = p.linkFrom(o)
+			back, circular := p.linkFrom(o)
+			gone.Circular, gone.Received = circular, back.AppliedFile.String()
 			forward, follows := o.linkFrom(p)
 			gone.FilePos, gone.UUID = follows && !forward.UsesGTID, o.Facts.ServerUUID
 		}

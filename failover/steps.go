@@ -43,6 +43,7 @@ const (
 	stepApply     stepName = "apply"     // the candidate has applied all that it has received
 	stepWeigh     stepName = "weigh"     // what may be lost
 	stepDetach    stepName = "detach"    // stop the candidate's replication, and keep where both stand
+	stepPark      stepName = "park"      // make sure that the link to the old primary does not start by itself
 	stepReconnect stepName = "reconnect" // let the candidate follow again after a failover that was given up
 
 	// Those of a server that comes back.
@@ -109,7 +110,7 @@ func undoSteps(failed stepName) []stepName {
 // are let go only after somebody can acknowledge again. Behind a primary that hangs the receiver is stopped first: as
 // soon as it has given up waiting and tries to connect again, MySQL takes two seconds to stop it.
 func failoverSteps(c failoverChoice, cause detect.Kind) []stepName {
-	steps := []stepName{stepAssess, stepNote, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepPromote, stepEpoch}
+	steps := []stepName{stepAssess, stepNote, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepKeep, stepPromote, stepEpoch}
 	if cause == detect.Unreachable {
 		steps[3], steps[4] = stepSilence, stepFenceOld
 	}
@@ -117,7 +118,7 @@ func failoverSteps(c failoverChoice, cause detect.Kind) []stepName {
 	if others && c.SemiSync {
 		steps = append(steps, stepRepoint, stepSemiSync)
 	}
-	steps = append(steps, stepSave, stepPublish, stepResume)
+	steps = append(steps, stepSave, stepPublish, stepResume, stepPark)
 	if others && !c.SemiSync {
 		steps = append(steps, stepRepoint)
 	}

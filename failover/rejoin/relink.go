@@ -25,6 +25,9 @@ const undoTimeout = 10 * time.Second
 // link begins at the end of old's binary log. When a link stops within two seconds, the link back is stopped again and
 // the error says what it stopped with.
 func Relink(ctx context.Context, old, primary Server, d coord.Departure) error {
+	if err := unpark(ctx, old, primary, d); err != nil {
+		return err
+	}
 	was, is, err := closedPair(ctx, old, primary)
 	if err != nil {
 		return err
