@@ -56,7 +56,12 @@ func newFailoverCommand() *cobra.Command {
 func printFailover(w io.Writer, f api.Failover) error {
 	var b strings.Builder
 	if f.Outcome == "dry_run" {
-		fmt.Fprintf(&b, "A failover would make %s the primary in place of %s. Nothing was changed.\n", f.To, f.From)
+		if f.To == "" {
+			b.WriteString("Nobody could take over from " + f.From + " now. Nothing was changed.\n")
+			f.Loss.Sentence = ""
+		} else {
+			fmt.Fprintf(&b, "A failover would make %s the primary in place of %s. Nothing was changed.\n", f.To, f.From)
+		}
 		if len(f.Refusals) > 0 {
 			b.WriteString("It would be refused without --force:\n")
 			writeLines(&b, "  - ", f.Refusals)

@@ -28,6 +28,17 @@ func TestFailoverCommand(t *testing.T) {
 	wantRun(t, endpoint(t, &admin.AbortedError{Phase: "apply"}), exitAborted, []string{"failover"}, "step: apply")
 }
 
+func TestFailoverDryRunWithoutCandidate(t *testing.T) {
+	var b strings.Builder
+	if err := printFailover(&b, api.Failover{From: "a", Outcome: "dry_run", Refusals: []string{"No standby can take over."}, Loss: api.Loss{Sentence: "odd"}}); err != nil {
+		t.Fatal(err)
+	}
+	wantAll(t, b.String(), "Nobody could take over from a", "No standby can take over.")
+	if strings.Contains(b.String(), "odd") {
+		t.Errorf("a loss of nothing: %s", b.String())
+	}
+}
+
 func TestRejoinCommand(t *testing.T) {
 	url := endpoint(t, nil)
 	wantRun(t, url, exitOK, []string{"rejoin", "a", "--rewind"}, "a is a standby again", "verdict: clean")
