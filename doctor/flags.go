@@ -133,7 +133,7 @@ func judgeStart(origins map[string]string, values map[string]bool) (readOnly, kn
 	case written(super) && values[super], written(plain) && values[plain] && !superSet:
 		return true, true
 	case origins[plain] == "COMPILED" && !written(super):
-		return false, !superSet || values[super] // cleared super_read_only: it may have been written
+		return false, !superSet // super_read_only that was set at run time may have been written, too
 	case origins[plain] == "DYNAMIC" || superSet:
 		return false, false
 	default:

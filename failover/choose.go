@@ -122,6 +122,9 @@ func candidateReasons(p, b serverView, limits Limits) []string {
 	if b.writable() {
 		reasons = append(reasons, fmt.Sprintf("%s is writable although it is not the primary.", name))
 	}
+	if p.ok() && b.Facts.ServerID == p.Facts.ServerID {
+		return append(reasons, fmt.Sprintf("%s has the server_id %d, as the primary %s: it skips what that wrote.", name, b.Facts.ServerID, p.Instance.Name))
+	}
 	link, ok := b.linkFrom(p)
 	if !ok {
 		return append(reasons, fmt.Sprintf("%s does not replicate from the primary %s.", name, p.Instance.Name))

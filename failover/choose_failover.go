@@ -80,6 +80,9 @@ func takeoverReasons(p, b serverView) (hard, soft []string) {
 	if !b.ok() {
 		return []string{fmt.Sprintf("%s does not answer: %s.", name, b.Err)}, nil
 	}
+	if id := b.Facts.ServerID; id == 0 || id == p.Facts.ServerID {
+		return []string{fmt.Sprintf("%s has the server_id %d, as %s: it skips what that wrote.", name, id, p.Instance.Name)}, nil
+	}
 	soft = barred(b)
 	if b.writable() {
 		soft = append(soft, fmt.Sprintf("%s is writable already: somebody else may have made it the primary.", name))

@@ -29,7 +29,11 @@ func (e *executor) carryOutFailover(ctx context.Context, a actRun, out *done) er
 	case stepCutoff:
 		return e.cutoff(ctx, a, ev)
 	case stepFenceOld:
-		return e.fenceOld(ctx, a, ev)
+		err := e.fenceOld(ctx, a, ev)
+		if err == nil {
+			out.Gone.Fence = e.run.proof.Kind().String()
+		}
+		return err
 	case stepSilence:
 		return e.silence(ctx, a, ev)
 	case stepApply:
@@ -285,8 +289,8 @@ func drained(l topology.Link) bool {
 	return l.AppliedFile.Known() && l.AppliedFile.Equal(l.ReceivedFile)
 }
 
-// quietFor is how long a link must not move, with its applier saying that it has read everything, before what is left
-// is taken for the beginning of a transaction that was never received to its end.
+// quietFor is how long a link must not move, with its applier saying that it has read everything and its workers idle,
+// before what is left is taken for the beginning of a transaction that was never received to its end.
 const quietFor = 500 * time.Millisecond
 
 // applyBacklog waits until the candidate has applied everything: up to the old primary's final position where that is
@@ -348,7 +352,10 @@ func (e *executor) untilDrained(ctx context.Context, name string, d flavor.Diale
 			mark, since = now, time.Now()
 		}
 		if flavor.ReadAll(l.ApplierState) && time.Since(since) > quietFor {
-			return nil
+			if idle, err := flavor.AppliersIdle(ctx, q, d); err != nil || idle {
+				return err
+			}
+			since = time.Now()
 		}
 		if err := pauseFor(ctx, 5*time.Millisecond); err != nil {
 			return fmt.Errorf("wait until %s has applied all that it has received: %w", name, err)

@@ -38,8 +38,8 @@ func (e *executor) lossOf(ctx context.Context, conn *sql.Conn, from, to topology
 	if !ok && !old.FactsAt.IsZero() && e.knowsReign(ctx, conn, from) {
 		last, ok = lastReceived(snap, to)
 	}
-	if ok {
-		out.WindowMS = max(0, lastSign(old).Sub(last).Milliseconds())
+	if ok { // never 0, which is for what is proved
+		out.WindowMS = max(1, lastSign(old).Sub(last).Milliseconds())
 	}
 	return out
 }

@@ -2,8 +2,6 @@ package failover
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -70,41 +68,17 @@ func (e *executor) conflicts(ctx context.Context, primary rejoin.Server, j rejoi
 	if err != nil {
 		return []string{fmt.Sprintf("Which rows were written on both servers could not be found out: %v.", err)}
 	}
-	keys := map[string][]int{}
-	list := rewind.Conflicts(j.Errant, theirs, func(schema, table string) []int {
-		name := schema + "." + table
-		if _, ok := keys[name]; !ok {
-			keys[name] = primaryKey(ctx, primary.DB, schema, table)
-		}
-		return keys[name]
-	})
+	keys, err := rewind.KeysOf(ctx, primary.DB, primary.Dialect.Name() == "mariadb", j.Errant, theirs)
+	if err != nil {
+		return []string{fmt.Sprintf("Which rows were written on both servers could not be found out: %v.", err)}
+	}
+	list := rewind.Conflicts(j.Errant, theirs, keys)
 	var out []string
 	for i, c := range list {
 		if i == conflictsShown {
 			return append(out, fmt.Sprintf("%d more rows were written on both servers.", len(list)-i))
 		}
 		out = append(out, fmt.Sprintf("The row %s of %s.%s was written on both servers.", c.Key, c.Schema, c.Table))
-	}
-	return out
-}
-
-// primaryKey gives the places of the primary key's columns in the table, from 0; nil when there is none.
-func primaryKey(ctx context.Context, db *sql.DB, schema, table string) (out []int) {
-	rows, err := db.QueryContext(ctx, `SELECT c.ordinal_position - 1 FROM information_schema.statistics s
-JOIN information_schema.columns c USING (table_schema, table_name, column_name)
-WHERE s.table_schema = ? AND s.table_name = ? AND s.index_name = 'PRIMARY' ORDER BY s.seq_in_index`, schema, table)
-	if err != nil {
-		return nil
-	}
-	for rows.Next() {
-		var n int
-		if rows.Scan(&n) != nil {
-			break
-		}
-		out = append(out, n)
-	}
-	if errors.Join(rows.Err(), rows.Close()) != nil {
-		return nil
 	}
 	return out
 }

@@ -34,6 +34,10 @@ func (s state) done(in inDone) (state, []action) {
 		s.epoch = max(s.epoch, s.known.Epoch)
 	case stepCutoff:
 		s.primary, s.held = topology.Primary{Epoch: s.primary.Epoch}, true
+	case stepFenceOld:
+		p := *s.plan
+		p.op.Gone.Fence = in.Gone.Fence
+		s.plan = &p
 	case stepWeigh:
 		return s.weighed(in.Gone)
 	case stepDetach:
@@ -60,6 +64,9 @@ func (s state) done(in inDone) (state, []action) {
 
 // advance goes on to the next step, or ends the plan.
 func (s state) advance() (state, []action) {
+	if s.plan.kind == planFailover && s.cameBack() {
+		return s.retreat(s.plan.step(), []string{fmt.Sprintf("%s answers again.", s.plan.op.From.Name)})
+	}
 	if s.plan.at+1 < len(s.plan.steps) {
 		s.plan = s.plan.next()
 		return s, []action{s.run()}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/failover/detect"
+	"github.com/onewriter/onewriter/failover/fence"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -153,12 +154,28 @@ func (s state) assessed(v view) (state, []action) {
 		return s.end(actReply{ID: p.op.ID, Outcome: replyDryRun, Op: p.op, Reasons: c.Reasons, Notes: c.Warnings})
 	case len(c.Reasons) > 0:
 		return s.noFailover(stepAssess, c.Reasons)
+	case !s.gone() && !p.op.Force:
+		return s.noFailover(stepAssess, []string{fmt.Sprintf("It is not certain any more that %s is gone.", p.op.From.Name)})
 	}
 	p.steps = failoverSteps(c, p.op.Cause)
 	p.away, p.setAway = append(without(s.known.Away, p.op.From.Name), p.op.Gone), true
 	s.plan, s.mode = &p, StateSwitching
 	s.reasons = []string{s.trouble(), fmt.Sprintf("%s is taking over from %s.", p.op.To.Name, p.op.From.Name)}
 	return s.advance()
+}
+
+// cameBack reports whether the old primary answers again before anything was opened, and not because we have closed it.
+func (s state) cameBack() bool {
+	p := s.plan
+	if p.op.Force || p.op.Gone.Fence == fence.Proved.String() || s.verdict.Primary != p.op.From.Name || s.verdict.Kind != detect.Fine {
+		return false
+	}
+	for _, name := range p.steps[p.at:] {
+		if name == stepPromote {
+			return p.steps[p.at] != stepPromote
+		}
+	}
+	return false
 }
 
 // noFailover gives up before anything was changed.
@@ -275,7 +292,7 @@ func (s state) retreat(failed stepName, why []string) (state, []action) {
 	p := s.plan
 	steps := []stepName{stepReconnect, stepUnmark}
 	s.held = true // cutoff holds clients before anything in it can fail
-	if failed == stepCutoff {
+	if failed == stepAssess || failed == stepNote || failed == stepCutoff {
 		steps = []stepName{stepUnmark}
 	}
 	return s.begin(&plan{

@@ -131,6 +131,9 @@ func contains(k, o serverView) bool {
 		}
 	case gtid.RelationUnknown:
 	}
+	if o.Row.Epoch > k.Row.Epoch {
+		return false // o has been primary, or has followed one, that k has not heard of
+	}
 	if link, ok := k.linkFrom(o); ok {
 		return link.AppliedFile.Known() && link.AppliedFile.Equal(o.Binlog)
 	}

@@ -120,6 +120,9 @@ func (d *mysql) ResetReplica(ctx context.Context, q Querier, channel string) err
 	return exec(ctx, q, join(d.words.reset, "ALL", d.channel(channel)))
 }
 
+// retryCount is how often a receiver tries to connect before it gives up for ever; the default of MySQL 8.4 and newer is 10.
+const retryCount = 86400
+
 // ChangeSource implements Replicator. Without TLS the source's RSA key is asked for, which accounts with
 // caching_sha2_password need.
 func (d *mysql) ChangeSource(ctx context.Context, q Querier, s Source) error {
@@ -129,7 +132,7 @@ func (d *mysql) ChangeSource(ctx context.Context, q Querier, s Source) error {
 	if s.GTID {
 		auto = "1"
 	}
-	o = append(o, prefix+"_AUTO_POSITION = "+auto)
+	o = append(o, prefix+"_AUTO_POSITION = "+auto, fmt.Sprintf("%s_RETRY_COUNT = %d", prefix, retryCount))
 	if !s.TLS && d.kind >= KindMySQL80 {
 		o = append(o, "GET_"+prefix+"_PUBLIC_KEY = 1")
 	}
