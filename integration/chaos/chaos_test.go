@@ -112,6 +112,9 @@ func (r *rig) observe() (stop func()) {
 
 // inject does one fault and waits until the cluster is whole again; false ends the run.
 func (r *rig) inject(f fault, rng *rand.Rand) bool {
+	if r.rewire() && !r.whole(healthyBudget) {
+		return false
+	}
 	p := r.primary()
 	if p < 0 {
 		r.t.Errorf("before %s there is no primary", f.name)
@@ -130,6 +133,7 @@ func (r *rig) inject(f fault, rng *rand.Rand) bool {
 	good := r.whole(healthyBudget)
 	if good {
 		x.Healthy = r.now()
+		r.semiSync(x.Name)
 	}
 	r.t.Logf("at %s: whole again: %v", r.now().Round(time.Millisecond), good)
 	r.mu.Lock()

@@ -46,6 +46,7 @@ var (
 var faults = []fault{
 	{"kill -9 the primary", 4, Fault{}, killPrimary},
 	{"kill -9 the standby", 1, harmless, killStandby},
+	{"kill -9 the primary, and the next one", 2, Fault{}, killNext},
 	{"stop the primary in order", 1, Fault{}, stopPrimary},
 	{"pause the primary", 2, zombie, pausePrimary},
 	{"pause the primary for 1.5 s", 2, harmless, stallPrimary},
@@ -82,6 +83,17 @@ func killPrimary(r *rig, rng *rand.Rand, p, _ int) error {
 	r.pair.Servers[p].Kill9()
 	r.rest(lasting(rng, 0, 5*time.Second))
 	return r.restart(p)
+}
+
+// killNext ends the primary, and the one that takes over while the first one comes back.
+func killNext(r *rig, rng *rand.Rand, p, s int) error {
+	r.pair.Servers[p].Kill9()
+	r.rest(lasting(rng, 0, 3*time.Second))
+	first := r.restart(p)
+	r.rest(lasting(rng, 0, time.Second))
+	r.pair.Servers[s].Kill9()
+	r.rest(lasting(rng, 0, 2*time.Second))
+	return errors.Join(first, r.restart(s))
 }
 
 func killStandby(r *rig, rng *rand.Rand, _, s int) error {

@@ -37,7 +37,7 @@ type program struct {
 // cluster is the configuration of the cluster, apart from servers and listeners.
 const cluster = `    control: {user: onewriter, password: onewriter-secret}
     replication: {user: repl, password: repl-secret}
-    failover: {mode: automatic, cooldown: 0s, max_per_hour: 0, max_data_loss: 1000000, max_unreceived_window: 1m}
+    failover: {mode: automatic, cooldown: 0s, max_per_hour: 0}
 `
 
 // newProgram writes a configuration for the servers at addrs, which are called a, b and so on.

@@ -25,6 +25,7 @@ var regressions = []fault{
 	{"a standby with the server id of the primary", 1, Fault{NoCandidate: true}, sameID},
 	{"a standby that waits for acknowledgements", 1, Fault{}, waitingStandby},
 	{"a standby with much to apply", 1, Fault{}, backlog},
+	{"a new primary that is killed too", 1, Fault{}, killPromoted},
 }
 
 // TestRegressions injects them into one cluster of each flavour.
@@ -206,6 +207,7 @@ func sameID(r *rig, _ *rand.Rand, p, s int) error {
 	if err := standby.Restart(ctx, twin); err != nil {
 		return err
 	}
+	r.rest(2 * time.Second) // it has tried to connect, and was refused
 	err := r.await(10*time.Second, "the standby is not healthy", func(c api.Cluster) bool {
 		return len(c.Servers) > s && !c.Servers[s].Healthy
 	})
@@ -237,6 +239,25 @@ func (r *rig) promoted(p, s int) error {
 	r.pair.Servers[p].Kill9()
 	err := r.await(10*time.Second, "the standby is promoted", func(c api.Cluster) bool { return c.Primary == serverName(s) })
 	return errors.Join(err, r.restart(p))
+}
+
+// killPromoted ends the primary, and then the one that took over once the first one is back: what only the first one has
+// must not come over when the second one starts its links.
+func killPromoted(r *rig, rng *rand.Rand, p, s int) error {
+	// A cut link makes sure that there is something.
+	links := r.between(p, s)
+	for _, l := range links {
+		l.Cut()
+	}
+	r.rest(200 * time.Millisecond)
+	r.pair.Servers[p].Kill9()
+	for _, l := range links {
+		l.Heal()
+	}
+	err := r.await(10*time.Second, "the standby is promoted", func(c api.Cluster) bool { return c.Primary == serverName(s) })
+	err = errors.Join(err, r.restart(p))
+	r.pair.Servers[s].Kill9()
+	return errors.Join(err, r.restart(s))
 }
 
 // backlog ends the primary while the standby has received much that it has not applied. None of that may be thrown away.
