@@ -62,6 +62,11 @@ func (c *simChecks) begins(a actRun) {
 	if a.Step == stepNote && w.process.state.plan.auto {
 		c.noFalseFailover(a)
 	}
+	if a.Step == stepJudge {
+		if s := w.server(a.Op.Server); s.up && s.writable() && s.started < w.now-time.Second {
+			c.fail("%s is judged while it is writable", s.name())
+		}
+	}
 	if a.Step == stepKeep && a.Kind == planRelink {
 		c.clean(a)
 	}
@@ -117,7 +122,7 @@ func (c *simChecks) opened(s *simServer, why simOpening, a actRun, proof *simPro
 		if o == s || !o.up || !o.writable() || o.started > c.begun || o.byHand {
 			continue
 		}
-		if _, away := c.away(o); away || o.inst != a.Op.From && !o.startsClosed {
+		if _, away := c.away(o); o.inst != a.Op.From && (away || !o.startsClosed) {
 			continue // it is known that it may be open, or it opens itself, and nobody is sent there
 		}
 		if why == openFailover && o.inst == a.Op.From && proof.kind != fence.Proved {
@@ -195,6 +200,15 @@ func (c *simChecks) takenOver(s *simServer, a actRun) {
 	}
 	c.acks = keep
 	c.counts.away++
+}
+
+// saved: nobody is the primary and away.
+func (c *simChecks) saved(s coord.State) {
+	for _, d := range s.Away {
+		if d.Server == s.Primary.Name && s.Phase == coord.PhaseSettled {
+			c.fail("%s is stored as the primary and as away", d.Server)
+		}
+	}
 }
 
 // published is called when the data path is told.

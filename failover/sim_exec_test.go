@@ -43,6 +43,7 @@ type simRun struct {
 	link     *simLink
 	semiOn   bool
 	deaf     bool     // the receiver was stopped by silence
+	short    bool     // the target was given up by order of an operator
 	a, b     *simConn // ready connections to from and to
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/failover/fence"
 	"github.com/onewriter/onewriter/failover/rejoin"
+	"github.com/onewriter/onewriter/failover/rewind"
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
@@ -23,24 +24,39 @@ func (x *simExec) failoverStep(a actRun, out *inDone) error {
 	case stepCutoff:
 		return x.cutoff(a)
 	case stepFenceOld:
-		return x.fenceOld(a)
+		err := x.fenceOld(a)
+		if err == nil {
+			out.Gone.Fence = r.proof.kind.String()
+		}
+		return err
 	case stepSilence:
 		return x.silence(a)
 	case stepApply:
 		if w.faults.noDrain {
 			return nil
 		}
-		if r.link == nil {
+		if r.short = r.target.Known(); r.link == nil {
 			return nil
 		}
 		if r.target.Known() {
-			return x.fetchRest()
+			r.short = false
+			err := x.fetchRest()
+			if err != nil && a.Op.Force {
+				r.short = true
+				return nil
+			}
+			return err
 		}
 		return x.untilDrained(r.b, r.link, a.Op.Force)
 	case stepWeigh:
 		return x.weigh(a, out)
 	case stepDetach:
 		return x.detach(out)
+	case stepPark:
+		if r.link == nil {
+			return nil
+		}
+		return x.sql(r.to, func() error { r.link.park(); return nil })
 	case stepReconnect:
 		return x.reconnect()
 	default:
@@ -101,7 +117,7 @@ func (x *simExec) lossOf(from, to *simServer, facts topology.Facts) loss {
 		out.AtLeast = 1
 	}
 	last, ok := simEpoch.Add(to.beat[from.i]), to.beat[from.i] > 0
-	if !ok && !old.FactsAt.IsZero() {
+	if !ok && !old.FactsAt.IsZero() && to.row.Name == from.name() {
 		last, ok = lastReceived(x.p.snapshot(), to.inst)
 	}
 	if ok {
@@ -112,7 +128,7 @@ func (x *simExec) lossOf(from, to *simServer, facts topology.Facts) loss {
 		if sign.IsZero() {
 			sign = x.w.clock()
 		}
-		out.WindowMS = max(0, sign.Sub(last).Milliseconds())
+		out.WindowMS = max(1, sign.Sub(last).Milliseconds())
 	}
 	return out
 }
@@ -134,7 +150,7 @@ func (x *simExec) cutoff(a actRun) error {
 func (x *simExec) fenceOld(a actRun) error {
 	r := x.run
 	if x.w.faults.noFence {
-		r.proof = &simProof{of: r.from, life: r.from.life}
+		r.proof = &simProof{of: r.from, life: r.from.life, kind: fence.Proved}
 		return nil
 	}
 	for _, means := range []func(actRun) (*simProof, error){x.closeOld, x.proveDead, x.proveSilenced} {
@@ -295,7 +311,12 @@ func (x *simExec) weigh(a actRun, out *inDone) error {
 	return x.on(r.b, func() error {
 		l := x.lossOf(r.from, r.to, r.to.facts())
 		out.Gone = coord.Departure{Server: r.from.name(), Fence: r.proof.kind.String(), Seen: l.Seen, AtLeast: l.AtLeast, WindowMS: l.WindowMS}
-		if r.target.Known() || x.semi.server == r.from && x.semi.source && len(x.w.servers) == 2 {
+		if r.target.Known() && r.short {
+			out.Gone.Seen, out.Gone.WindowMS = r.target.String(), -1
+			if n, ok := gtid.Missing(r.to.facts().Position, r.target); ok {
+				out.Gone.AtLeast, out.Gone.WindowMS = n, 0
+			}
+		} else if r.target.Known() || x.semi.server == r.from && x.semi.source && len(x.w.servers) == 2 {
 			out.Gone.AtLeast, out.Gone.WindowMS = 0, 0
 		}
 		return nil
@@ -325,18 +346,18 @@ func (x *simExec) reconnect() error {
 		return nil
 	}
 	var f topology.Link
-	if err := x.on(r.b, func() error { f = r.link.facts(); return nil }); err != nil {
+	if err := x.sql(r.to, func() error { f = r.link.facts(); return nil }); err != nil {
 		return err
 	}
 	switch {
 	case f.Running():
 		return nil
 	case f.SQL == topology.ThreadYes:
-		return x.startReplica(r.b, r.link, flavor.ReceiverThread)
+		return x.startReplica(nil, r.link, flavor.ReceiverThread)
 	case drained(f):
-		return x.startReplica(r.b, r.link, flavor.BothThreads)
+		return x.startReplica(nil, r.link, flavor.BothThreads)
 	default:
-		return x.startReplica(r.b, r.link, flavor.ApplierThread)
+		return x.startReplica(nil, r.link, flavor.ApplierThread)
 	}
 }
 
@@ -460,7 +481,7 @@ func (x *simExec) reattach(a actRun, old, primary *simServer) error {
 	if l == nil && len(old.links) > 1 {
 		return errors.New("it has several links")
 	}
-	if l != nil {
+	if l != nil && !l.parked {
 		if a.Op.Gone.SemiSync {
 			if err := x.sql(old, func() error { old.semiReplica = true; return nil }); err != nil {
 				return err
@@ -468,8 +489,8 @@ func (x *simExec) reattach(a actRun, old, primary *simServer) error {
 		}
 		return x.startBoth(l)
 	}
-	var other *simLink
-	if len(old.links) == 1 {
+	other := l
+	if l == nil && len(old.links) == 1 {
 		other = old.links[0]
 	}
 	at, _ := gtid.Parse(a.Op.Gone.Binlog)
@@ -508,6 +529,11 @@ func (x *simExec) relink(a actRun, old, primary *simServer) error {
 		}
 	}
 	back := x.w.linkOf(primary, old)
+	if back != nil && back.parked {
+		if err := x.sql(primary, func() error { back.unpark(); return nil }); err != nil {
+			return err
+		}
+	}
 	switch {
 	case a.Op.Gone.Circular && back == nil:
 		return errors.New("there is no link back")
@@ -568,6 +594,9 @@ func (x *simExec) rewind(a actRun, old, primary *simServer, out *inDone) error {
 	err := x.sql(old, func() error {
 		if !old.closed() {
 			return rejoin.ErrNotClosed
+		}
+		if old.busy() {
+			return rewind.ErrNotQuiet
 		}
 		old.truncate(primary.has)
 		return nil

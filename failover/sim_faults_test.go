@@ -22,7 +22,7 @@ func (w *world) mishap() {
 	}
 	switch n := w.rand.IntN(100); {
 	case n < 16:
-		w.crash(s, w.between(50*time.Millisecond, 15*time.Second))
+		w.crash(s, w.between(400*time.Millisecond, 15*time.Second))
 	case n < 28:
 		w.freeze(s, w.between(100*time.Millisecond, 12*time.Second))
 	case n < 42:
@@ -98,8 +98,9 @@ func (w *world) crash(s *simServer, d time.Duration) {
 	w.check.counts.crashes++
 	s.troubled = w.now
 	s.crash()
+	life := s.life
 	w.after(d, func() {
-		if !s.up {
+		if !s.up && s.life == life {
 			w.trace.add(w, "! %s starts", s.name())
 			s.start()
 			s.started, s.troubled = w.now, w.now
@@ -135,11 +136,10 @@ func (w *world) separate(a, b int, d time.Duration) {
 
 func (w *world) cutOff(a, b int, cut bool) {
 	w.cut[a][b], w.cut[b][a] = cut, cut
-	for _, s := range w.servers {
-		if s.i == a || s.i == b {
-			s.troubled = w.now
-		}
+	if max(a, b) == w.onewriter() {
+		return // the servers do not notice
 	}
+	w.servers[a].troubled, w.servers[b].troubled = w.now, w.now
 }
 
 func (w *world) isolate(s *simServer, d time.Duration) {
@@ -156,11 +156,13 @@ func (w *world) end() {
 	for _, s := range w.servers {
 		s.lagging = 0
 		s.thaw()
-		if !s.up {
-			s.start()
-			s.started = w.now
-		}
 		s.troubled = w.now
+		if !s.up {
+			w.after(time.Second, func() {
+				s.start()
+				s.started, s.troubled = w.now, w.now
+			})
+		}
 		s.kickAll()
 	}
 }

@@ -31,6 +31,7 @@ type simLink struct {
 	busy      bool // a delivery is on its way
 	gone      bool // taken away
 	semi      bool // the receiver acknowledges
+	parked    bool // points nowhere
 
 	received             [3]uint64 // what the positions below were made of
 	receivedPos          gtid.Position
@@ -80,6 +81,8 @@ func (l *simLink) tick() {
 func (l *simLink) connect() {
 	switch s := l.from; {
 	case !l.io || !l.at.up || l.at.frozen:
+	case l.parked:
+		l.state, l.errno, l.text = topology.ThreadConnecting, 2005, "Unknown server host 'parked.onewriter.invalid'"
 	case !l.at.world.reaches(l.at.i, s.i), s.frozen:
 		l.state = topology.ThreadConnecting
 		if l.errno == 0 {
@@ -275,6 +278,21 @@ func (l *simLink) start(io, sql bool) {
 	l.kick()
 }
 
+// park makes it point nowhere; what it has received is gone.
+func (l *simLink) park() {
+	if !l.io && !l.sql {
+		l.dropRelay()
+		l.parked = true
+	}
+}
+
+// unpark points it back, stopped.
+func (l *simLink) unpark() {
+	l.stopIO()
+	l.stopSQL()
+	l.parked = false
+}
+
 func (l *simLink) dropRelay() {
 	l.relay = nil
 	l.next, l.relayFile = l.applied, l.applFile
@@ -303,6 +321,9 @@ func (l *simLink) facts() topology.Link {
 	out := topology.Link{
 		Source: l.from.inst.Address, SourceServerID: l.from.id, IO: l.state, SQL: l.sqlState(), IOErrno: l.errno, IOError: l.text,
 		SQLErrno: l.sqlErrno, UsesGTID: !w.shape.filePos, Heartbeats: l.beats, HeartbeatPeriod: time.Second, Retry: time.Second,
+	}
+	if l.parked {
+		out.Source = "parked.onewriter.invalid:3306"
 	}
 	if out.Running() {
 		out.LagKnown = true

@@ -154,6 +154,18 @@ func (s *simServer) truncate(keep func(txn int) bool) {
 	}
 }
 
+// busy reports whether the server replicates or is read by a replica.
+func (s *simServer) busy() bool {
+	for _, o := range s.world.servers {
+		for _, l := range o.links {
+			if l.at == s && (l.io || l.sql) || l.from == s && l.connected {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // copyOf gives the server the data of another one; its links begin there.
 func (s *simServer) copyOf(o *simServer) {
 	s.truncate(func(int) bool { return false })

@@ -3,6 +3,7 @@ package failover
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onewriter/onewriter/internal/flavor"
@@ -37,7 +38,7 @@ func (x *simExec) carryOut(a actRun, out *inDone) error {
 		return x.sql(x.w.server(a.Op.To.Name), nil)
 	case stepEpoch:
 		return x.epochRow(a)
-	case stepAssess, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepReconnect:
+	case stepAssess, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepPark, stepReconnect:
 		return x.failoverStep(a, out)
 	case stepQuarantine, stepJudge, stepRewind, stepRebuild, stepDiscard, stepReattach, stepRelink:
 		return x.returnStep(a, out)
@@ -171,6 +172,7 @@ func (x *simExec) save(a actRun) error {
 		w.check.fail("epoch %d is stored after %d", a.Save.Epoch, w.stored.Epoch)
 	}
 	w.stored, w.found = a.Save, true
+	w.check.saved(a.Save)
 	if failed {
 		return errors.New("input/output error after the write")
 	}
@@ -222,20 +224,30 @@ func (x *simExec) reopen(a actRun) error {
 		return x.undoFence(a)
 	}
 	w := x.w
+	var others []*simServer
 	for _, s := range w.servers {
+		left := slices.Contains(a.Op.Left, s.name())
 		if s.name() == a.Op.To.Name {
 			continue
 		}
-		if w.shape.mysql {
+		if err := x.sql(s, nil); err != nil && left {
+			continue
+		} else if err != nil {
+			return err
+		}
+		if left {
+			if err := x.keepApart(w.server(a.Op.To.Name), s); err != nil {
+				return err
+			}
+		}
+		if w.shape.mysql || left {
 			if err := x.closeOthers([]string{s.name()}); err != nil {
 				return err
 			}
 		}
+		others = append(others, s)
 	}
-	for _, s := range w.servers {
-		if s.name() == a.Op.To.Name {
-			continue
-		}
+	for _, s := range others {
 		if err := x.sql(s, func() error {
 			if !s.closed() {
 				return errSimNotClosed
@@ -250,6 +262,15 @@ func (x *simExec) reopen(a actRun) error {
 		return err
 	}
 	return x.open(c, c.to, &simProof{}, openReopen, a)
+}
+
+// keepApart stops the link to a server that was left behind.
+func (x *simExec) keepApart(primary, old *simServer) error {
+	l := x.w.linkOf(primary, old)
+	if l == nil || l.parked || !l.io && !l.sql {
+		return nil
+	}
+	return x.stopReplica(nil, l, flavor.BothThreads)
 }
 
 func (x *simExec) undoFence(a actRun) error {
@@ -462,6 +483,10 @@ func (x *simExec) repointOne(a actRun, s *simServer) error {
 		if err := x.appliedAll(a, old); err != nil {
 			return err
 		}
+		if err := x.stopReplica(nil, old, flavor.BothThreads); err != nil {
+			return err
+		}
+	} else if old = w.linkOf(s, to); old != nil {
 		if err := x.stopReplica(nil, old, flavor.BothThreads); err != nil {
 			return err
 		}

@@ -72,7 +72,6 @@ type simFaults struct {
 	alwaysClean  bool // every server that comes back is clean
 	noReconnect  bool // a failover that is given up leaves the candidate as it is
 	noQuarantine bool // a server that comes back is not closed
-	publishFirst bool // publish before save
 }
 
 var simEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
