@@ -8,15 +8,10 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/coord"
-	"github.com/onewriter/onewriter/failover/detect"
-	"github.com/onewriter/onewriter/failover/fence"
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
 )
-
-// hopeless is how long a server that has not answered for seconds is waited for once more.
-const hopeless = 300 * time.Millisecond
 
 // carryOutFailover dispatches the steps of a failover.
 func (e *executor) carryOutFailover(ctx context.Context, a actRun, out *done) error {
@@ -118,125 +113,6 @@ func (e *executor) cutoff(ctx context.Context, a actRun, ev evidence) error {
 	var err error
 	e.run.b, e.run.new, err = e.run.to.conn(ctx)
 	return err
-}
-
-// fenceOld closes the old primary if it can be reached after all; then it has a final position and nothing is lost.
-// Otherwise the strongest other means is taken, and what was achieved is part of the proof.
-func (e *executor) fenceOld(ctx context.Context, a actRun, ev evidence) error {
-	means := []struct {
-		name string
-		try  func(context.Context, actRun) (*fence.Proof, error)
-	}{
-		{"close", e.closeOld}, {"death", e.proveDead}, {"semi-sync", e.proveSilenced}, {"command", e.runCommand}, {"watchdog", e.outlived},
-	}
-	var errs []error
-	for _, m := range means {
-		proof, err := m.try(ctx, a)
-		if err == nil && proof != nil {
-			e.run.proof = proof
-			ev.add("fence", "%s", proof.Kind())
-			for i, line := range proof.Evidence() {
-				ev.add(fmt.Sprintf("fence %d", i+1), "%s", line)
-			}
-			return nil
-		}
-		if err != nil {
-			ev.add(m.name, "%v", err)
-			errs = append(errs, err)
-		}
-	}
-	if e.cfg.Policy.RequireFence && !a.Op.Force {
-		return fmt.Errorf("%s could not be fenced and failover.require_fence is set: %w", a.Op.From.Name, errors.Join(errs...))
-	}
-	e.run.proof = fence.Unfenced(a.Op.From.Name, "nothing reached it, and the policy allows to go on: no client gets to it through Onewriter")
-	ev.add("fence", "%s", e.run.proof.Kind())
-	return nil
-}
-
-// closeOld makes the old primary read-only if it can be reached after all.
-func (e *executor) closeOld(ctx context.Context, a actRun) (*fence.Proof, error) {
-	r := e.run
-	short, cancel := context.WithTimeout(ctx, hopeless)
-	defer cancel()
-	s, err := r.from.fencing(short)
-	if err != nil {
-		return nil, err
-	}
-	if r.attempt, err = fence.New(short, s, e.fenceLimits()); err != nil {
-		return nil, err
-	}
-	proof, err := r.attempt.Close(ctx)
-	if err != nil {
-		return nil, err
-	}
-	bounded, cancelRead := context.WithTimeout(ctx, e.cfg.Limits.Statement)
-	defer cancelRead()
-	if r.a, r.old, err = r.from.conn(bounded); err == nil {
-		if err = e.readTarget(bounded, a, evidence{}); err != nil {
-			r.target = gtid.Position{} // it went away again: go on with what the candidate has
-		}
-	}
-	return proof, nil
-}
-
-func (e *executor) proveDead(ctx context.Context, a actRun) (*fence.Proof, error) {
-	if a.Op.Cause == detect.Unreachable {
-		return nil, nil //nolint:nilnil // not by this means
-	}
-	var witnesses []fence.Server
-	for _, i := range e.cfg.Servers {
-		if i == a.Op.From {
-			continue
-		}
-		short, cancel := context.WithTimeout(ctx, e.cfg.Limits.Statement)
-		if s, err := e.servers[i.Name].fencing(short); err == nil {
-			witnesses = append(witnesses, s)
-		}
-		cancel()
-	}
-	return fence.ProveDead(ctx, a.Op.From.Address, e.run.from.serverID(), witnesses)
-}
-
-// proveSilenced stops the receiver of the only server that acknowledges for the old primary.
-func (e *executor) proveSilenced(ctx context.Context, a actRun) (*fence.Proof, error) {
-	was := e.semiSyncWas(a.Op.From)
-	if !was.Source || len(e.cfg.Servers) != 2 {
-		return nil, nil //nolint:nilnil // not by this means
-	}
-	s, err := e.run.to.fencing(ctx)
-	if err != nil {
-		return nil, err
-	}
-	link, err := e.candidateLink(ctx, a)
-	if err != nil {
-		return nil, err
-	}
-	return fence.ProveSilenced(ctx, s, link.Channel, was)
-}
-
-func (e *executor) runCommand(ctx context.Context, a actRun) (*fence.Proof, error) {
-	if len(e.cfg.FenceCommand.Argv) == 0 {
-		return nil, nil //nolint:nilnil // there is none
-	}
-	return fence.RunCommand(ctx, e.cfg.FenceCommand, map[string]string{
-		"ONEWRITER_CLUSTER": e.cfg.Cluster, "ONEWRITER_SERVER": a.Op.From.Name, "ONEWRITER_ADDRESS": a.Op.From.Address,
-		"ONEWRITER_CANDIDATE": a.Op.To.Name, "ONEWRITER_EPOCH": fmt.Sprint(a.Op.Epoch), "ONEWRITER_VERDICT": a.Op.Cause.String(),
-	}, a.Op.From.Name)
-}
-
-// outlived waits until the old primary's own watchdog must have closed it.
-func (e *executor) outlived(ctx context.Context, a actRun) (*fence.Proof, error) {
-	if e.cfg.Watchdog == 0 || e.cfg.WatchdogRenewed == nil {
-		return nil, nil //nolint:nilnil // there is none
-	}
-	renewed := e.cfg.WatchdogRenewed(a.Op.From.Name)
-	if renewed.IsZero() {
-		return nil, fmt.Errorf("the watchdog of %s was never renewed by this process", a.Op.From.Name)
-	}
-	if err := pauseFor(ctx, time.Until(renewed.Add(e.cfg.Watchdog))); err != nil {
-		return nil, err
-	}
-	return fence.Outlived(a.Op.From.Name, renewed, e.cfg.Watchdog, time.Now())
 }
 
 // candidateLink is the candidate's link from the old primary as it is now.
@@ -422,11 +298,14 @@ func (e *executor) detach(ctx context.Context, a actRun, out *done) error {
 // On MariaDB that is safe only because its receiver alone was stopped, or its backlog was applied before both threads
 // were.
 func (e *executor) reconnect(ctx context.Context, a actRun, ev evidence) (err error) {
-	r := e.run
-	if r == nil || !r.linked {
+	if e.run != nil && !e.run.linked {
 		return nil
 	}
-	conn, d, err := r.to.conn(ctx)
+	to, ok := e.servers[a.Op.To.Name]
+	if !ok {
+		return fmt.Errorf("%s is not configured any more", a.Op.To.Name)
+	}
+	conn, d, err := to.conn(ctx)
 	if err != nil {
 		return err
 	}
@@ -435,20 +314,39 @@ func (e *executor) reconnect(ctx context.Context, a actRun, ev evidence) (err er
 	if err != nil {
 		return fmt.Errorf("observe %s: %w", a.Op.To.Name, err)
 	}
-	if l, ok := onChannel(facts.Links, r.channel); ok && !l.Running() {
-		which := flavor.ApplierThread
-		switch {
-		case l.SQL == topology.ThreadYes:
-			which = flavor.ReceiverThread
-		case drained(l):
-			which = flavor.BothThreads
-		}
-		if err := d.StartReplica(ctx, conn, r.channel, which); err != nil {
-			return fmt.Errorf("start the replication of %s again: %w", a.Op.To.Name, err)
-		}
+	l, ok := e.linkOfFailover(facts.Links, a)
+	if !ok || l.Running() {
+		return nil
+	}
+	which := flavor.ApplierThread
+	switch {
+	case l.SQL == topology.ThreadYes:
+		which = flavor.ReceiverThread
+	case drained(l):
+		which = flavor.BothThreads
+	}
+	if err := d.StartReplica(ctx, conn, l.Channel, which); err != nil {
+		return fmt.Errorf("start the replication of %s again: %w", a.Op.To.Name, err)
 	}
 	ev.add(a.Op.To.Name, "follows again")
 	return nil
+}
+
+// linkOfFailover is the candidate's link from the old primary: the one that this process has worked on, or, when it was an
+// earlier process, the one that fits.
+func (e *executor) linkOfFailover(links []topology.Link, a actRun) (topology.Link, bool) {
+	if e.run != nil {
+		return onChannel(links, e.run.channel)
+	}
+	if from, ok := e.servers[a.Op.From.Name]; ok {
+		if l, found := linkTo(links, a.Op.From, from); found {
+			return l, true
+		}
+	}
+	if len(links) == 1 {
+		return links[0], true
+	}
+	return topology.Link{}, false
 }
 
 // FailoverError is the cause that clients get whose transaction or statement was on the old primary when it was cut off.

@@ -301,6 +301,19 @@ func (s state) retreat(failed stepName, why []string) (state, []action) {
 	})
 }
 
+// takeBack undoes what an earlier process has begun of a failover and not ended, before it opened anything. The standby
+// whose receiver it has stopped could not testify to the death of the primary any more.
+func (s state) takeBack(v view) (state, []action) {
+	target, _ := v.find(s.known.Target)
+	from := s.known.Primary
+	gone, _ := s.awayServer(from.Name)
+	return s.begin(&plan{
+		kind: planRetreat, steps: []stepName{stepReconnect, stepUnmark}, failed: stepNote, why: []string{"Onewriter ended in the middle of it."},
+		op: operation{From: from, To: target.Instance, Epoch: s.epoch + 1, Gone: gone}, auto: true,
+		away: without(s.known.Away, from.Name), setAway: true,
+	})
+}
+
 // failedRetreat goes on: that the failover is over has to be stored, and a candidate that could not be made to follow
 // again is looked after later as one that is away.
 func (s state) failedRetreat(in inDone) (state, []action) {

@@ -161,6 +161,9 @@ func (s state) judge(v view) (state, []action) {
 		}
 		return s.end()
 	case verdictNone:
+		if first && s.known.Phase == coord.PhaseFailingOver {
+			return s.takeBack(v)
+		}
 		if s.mode != StateNoPrimary || !s.gone() { // otherwise what is said about the failure is the better reason
 			s.mode, s.reasons = StateNoPrimary, d.Reasons
 		}

@@ -96,7 +96,7 @@ func TestFailoverAfterKill(t *testing.T) {
 		if !l.goesOn() {
 			t.Error("nothing is written after the failover")
 		}
-		s := ctl.Status()
+		s := m.waitState(ctl, StateDegraded)
 		if s.Epoch != 2 || s.State != StateDegraded || len(s.Away) != 1 || s.Away[0].Server != "a" {
 			t.Errorf("after the failover: %+v", s)
 		}
@@ -130,7 +130,7 @@ func testKillInFailover(t *testing.T, m *mortal) {
 		ctl, stop := m.start(nil)
 		other := map[string]string{"a": "b", "b": "a"}[primary]
 		m.waitFor(point+": "+other+" is primary", func() bool { return ctl.Status().Primary == other })
-		if s := ctl.Status(); len(s.Away) != 1 || s.Away[0].Server != primary {
+		if s := m.waitState(ctl, StateDegraded); len(s.Away) != 1 || s.Away[0].Server != primary {
 			t.Errorf("killed at %s: away are %+v", point, s.Away)
 		}
 		if !l.goesOn() {
