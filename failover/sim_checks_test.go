@@ -41,8 +41,8 @@ type simChecks struct {
 
 // simCounts is what has happened, so that a test can see that it has.
 type simCounts struct {
-	acks, lost, switchovers, failovers, reopened, undone, kills, crashes, away, back, unhealthy int
-	fences                                                                                      [6]int
+	acks, lost, switchovers, failovers, reopened, undone, kills, crashes, away, back, unhealthy, exams int
+	fences                                                                                             [6]int
 }
 
 func newSimChecks() *simChecks {
@@ -258,7 +258,7 @@ func (x *simExec) lastSign(s *simServer) time.Duration {
 	o := x.p.seen[s.i].o
 	last := time.Duration(0)
 	if !o.BadSince.IsZero() {
-		last = o.BadSince.Sub(simEpoch)
+		last = o.BadSince.Sub(x.w.at(0))
 	}
 	return max(last, x.w.data.replied[s.i])
 }

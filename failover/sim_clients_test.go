@@ -45,7 +45,7 @@ func (d *simDataPath) think() {
 	x := &simWrite{epoch: d.published.Epoch, server: s, txn: -1}
 	d.open = append(d.open, x)
 	w.after(w.between(100*time.Microsecond, time.Millisecond), func() { d.arrive(x) })
-	w.after(w.between(10*time.Millisecond, 60*time.Millisecond), d.think)
+	w.after(w.between(20*time.Millisecond, 120*time.Millisecond), d.think)
 }
 
 // arrive is the statement at the server. What lies in its sockets is executed even when nobody waits for it.

@@ -58,7 +58,7 @@ func (x *simExec) failoverStep(a actRun, out *inDone) error {
 		}
 		return x.sql(r.to, func() error { r.link.park(); return nil })
 	case stepReconnect:
-		return x.reconnect()
+		return x.reconnect(a)
 	default:
 		return errors.New("unknown step")
 	}
@@ -116,14 +116,14 @@ func (x *simExec) lossOf(from, to *simServer, facts topology.Facts) loss {
 	} else if old.Facts.Position.Kind() == gtid.KindFile && behindFile(facts.Links, old.Facts.Position) {
 		out.AtLeast = 1
 	}
-	last, ok := simEpoch.Add(to.beat[from.i]), to.beat[from.i] > 0
+	last, ok := x.w.at(to.beat[from.i]), to.beat[from.i] > 0
 	if !ok && !old.FactsAt.IsZero() && to.row.Name == from.name() {
 		last, ok = lastReceived(x.p.snapshot(), to.inst)
 	}
 	if ok {
 		sign := old.BadSince
-		if at := x.w.data.replied[from.i]; at > 0 && simEpoch.Add(at).After(sign) {
-			sign = simEpoch.Add(at)
+		if at := x.w.data.replied[from.i]; at > 0 && x.w.at(at).After(sign) {
+			sign = x.w.at(at)
 		}
 		if sign.IsZero() {
 			sign = x.w.clock()
@@ -340,24 +340,34 @@ func (x *simExec) detach(out *inDone) error {
 	})
 }
 
-func (x *simExec) reconnect() error {
+func (x *simExec) reconnect(a actRun) error {
 	r := x.run
-	if r == nil || r.link == nil || x.w.faults.noReconnect {
+	if r != nil && r.link == nil || x.w.faults.noReconnect {
 		return nil
 	}
+	to := x.w.server(a.Op.To.Name)
+	l := x.w.linkOf(to, x.w.server(a.Op.From.Name))
+	if r != nil {
+		l = r.link
+	}
 	var f topology.Link
-	if err := x.sql(r.to, func() error { f = r.link.facts(); return nil }); err != nil {
+	if err := x.sql(to, func() error {
+		if l != nil {
+			f = l.facts()
+		}
+		return nil
+	}); err != nil {
 		return err
 	}
 	switch {
-	case f.Running():
+	case l == nil || f.Running():
 		return nil
 	case f.SQL == topology.ThreadYes:
-		return x.startReplica(nil, r.link, flavor.ReceiverThread)
+		return x.startReplica(nil, l, flavor.ReceiverThread)
 	case drained(f):
-		return x.startReplica(nil, r.link, flavor.BothThreads)
+		return x.startReplica(nil, l, flavor.BothThreads)
 	default:
-		return x.startReplica(nil, r.link, flavor.ApplierThread)
+		return x.startReplica(nil, l, flavor.ApplierThread)
 	}
 }
 

@@ -42,7 +42,10 @@ type simStep struct {
 
 // startProcess starts Onewriter with nothing but what was stored.
 func (w *world) startProcess() {
-	w.lives++
+	if w.lives++; w.lives > 1 && w.chance(15) {
+		w.skew += w.between(-2*time.Hour, 2*time.Hour)
+		w.trace.add(w, "! the clock is set to %s", w.clock())
+	}
 	policy := DefaultPolicy()
 	policy.MaxUnreceivedWindow, policy.MaxPerHour, policy.RequireFence = time.Hour, 0, !w.shape.unfenced
 	policy.Cooldown = 5 * time.Second
@@ -235,7 +238,7 @@ func (p *simProcess) probed(i int, begun time.Duration, class topology.Class, te
 	w := p.world
 	x := &p.seen[i]
 	o := &x.o
-	o.At, o.Latency, o.Class, o.Err = simEpoch.Add(begun), w.now-begun, class, text
+	o.At, o.Latency, o.Class, o.Err = w.at(begun), w.now-begun, class, text
 	if class == topology.ClassOK {
 		p.saw(x, w.servers[i])
 	}
@@ -309,7 +312,7 @@ func (p *simProcess) snapshot() *topology.Snapshot {
 			o.ReceiveAge = w.now - p.seen[i].changed
 		}
 		if at := w.data.replied[i]; at > 0 {
-			o.Replied = simEpoch.Add(at)
+			o.Replied = w.at(at)
 		}
 	}
 	return snap

@@ -23,6 +23,7 @@ const (
 	simChaos  = 60 * time.Second  // how long faults happen
 	simPeace  = 150 * time.Second // how long the cluster then has to get well, with an operator's help
 	simHelp   = 60 * time.Second  // after which the operator helps
+	simExam   = 30 * time.Second  // how long a takeover may take then
 	simWrites = 20 * time.Second  // how long before the end clients must be writing again
 )
 
@@ -40,12 +41,31 @@ func simulate(seed uint64, shape func(*rand.Rand) simShape, faults simFaults, tr
 	w.after(simChaos+simPeace-simWrites, func() { written = w.data.written })
 	w.after(simChaos+simPeace, func() {
 		w.check.well(written)
-		w.queue = nil
+		w.exam()
 	})
 	for w.step() {
 	}
 	w.kill() // its step may be waiting
 	return w
+}
+
+// exam ends the primary of a cluster that is well, for good, and looks whether somebody takes over.
+func (w *world) exam() {
+	old := w.data.published.Instance
+	if !w.shape.automatic || w.check.broken != "" {
+		w.queue = nil
+		return
+	}
+	w.check.counts.exams++
+	w.crash(w.server(old.Name), time.Hour)
+	written := 0
+	w.after(simExam-simWrites/2, func() { written = w.data.written })
+	w.after(simExam, func() {
+		if p := w.process; w.data.published.Instance == old || w.data.written == written {
+			w.check.fail("nobody takes over from %s: %s, %v", old.Name, describeState(p.state), p.state.objections())
+		}
+		w.queue = nil
+	})
 }
 
 // operate is what an operator does after the faults, when something is left that is not the machine's to decide.
@@ -150,7 +170,7 @@ func TestSimulation(t *testing.T) {
 // simAwaited are words of what is broken for a reason that is known and not mended yet. The list gets empty.
 var simAwaited = []string{
 	"does not follow the primary", "still away", "stored as the primary and as away", "by replication", "nobody writes", "the window is",
-	"made read_only by somebody else",
+	"made read_only by somebody else", "nobody takes over",
 }
 
 func awaited(broken string) bool {
@@ -169,6 +189,7 @@ func (c *simCounts) add(o simCounts) {
 	c.away += o.away
 	c.back += o.back
 	c.unhealthy += o.unhealthy
+	c.exams += o.exams
 	for i := range c.fences {
 		c.fences[i] += o.fences[i]
 	}

@@ -59,6 +59,7 @@ type world struct {
 	check   *simChecks
 	trace   *simTrace
 	request int
+	skew    time.Duration
 }
 
 // simFaults are mutations of the machine's wiring, by which the simulator proves that it sees what they break.
@@ -76,7 +77,11 @@ type simFaults struct {
 
 var simEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func (w *world) clock() time.Time { return simEpoch.Add(w.now) }
+// clock is the clock of Onewriter's machine, at is what it shows or showed at a time. It may be set while Onewriter does
+// not run.
+func (w *world) clock() time.Time { return w.at(w.now) }
+
+func (w *world) at(d time.Duration) time.Time { return simEpoch.Add(d + w.skew) }
 
 type simEvent struct {
 	at    time.Duration
@@ -146,7 +151,7 @@ func newWorld(seed uint64, shape func(*rand.Rand) simShape) *world {
 		}
 	}
 	w.data = &simDataPath{world: w}
-	w.data.clients(4)
+	w.data.clients(3)
 	w.startProcess()
 	return w
 }
