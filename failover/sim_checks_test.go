@@ -116,6 +116,13 @@ func (c *simChecks) ack(x *simWrite) {
 	}
 }
 
+// forgotten is the end of a process: a server that it has opened and not published may be taken back by the next one.
+func (c *simChecks) forgotten() {
+	if c.newestEpoch > c.published_.Epoch && c.published_.Instance.Known() {
+		c.newestEpoch, c.newestServer = c.published_.Epoch, c.reigns[c.published_.Epoch]
+	}
+}
+
 // opened is called immediately before a server is made writable.
 func (c *simChecks) opened(s *simServer, why simOpening, a actRun, proof *simProof) {
 	for _, o := range c.world.servers {

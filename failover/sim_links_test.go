@@ -200,7 +200,7 @@ func (l *simLink) move() {
 		l.relayFile = l.from.file
 		l.acknowledge()
 	}
-	if l.applies() {
+	if l.applies() && (!w.shape.slowApplier || w.chance(10)) {
 		n := min(len(l.relay), 1+w.rand.IntN(8))
 		for i := range n {
 			if !l.apply(l.relay[i]) {

@@ -14,6 +14,11 @@ func TestSimulationSeesFaults(t *testing.T) {
 		s.servers, s.automatic, s.unfenced, s.filePos = 2, true, true, false
 		return s
 	}
+	busy := func(r *rand.Rand) simShape {
+		s := pair(r)
+		s.slowApplier = true
+		return s
+	}
 	circular := func(r *rand.Rand) simShape {
 		s := pair(r)
 		s.circular, s.mysql = true, true
@@ -27,7 +32,7 @@ func TestSimulationSeesFaults(t *testing.T) {
 		"promote without a fence":              {simFaults{noFence: true}, pair, "while"},
 		"publish what is not saved":            {simFaults{noSave: true}, pair, "is published in epoch"},
 		"switch over before all is applied":    {simFaults{noTarget: true}, pair, "lacks the write"},
-		"fail over before all is applied":      {simFaults{noDrain: true}, pair, "which it had received"},
+		"fail over before all is applied":      {simFaults{noDrain: true}, busy, "which it had received"},
 		"leave the clients on the old primary": {simFaults{noCutoff: true}, pair, "was acknowledged after"},
 		"take every doubt for a death":         {simFaults{alwaysDown: true}, pair, "which runs and from which"},
 		"take every server back":               {simFaults{alwaysClean: true}, circular, "by replication"},

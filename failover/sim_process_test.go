@@ -74,6 +74,7 @@ func (w *world) kill() {
 		return
 	}
 	p.dead = true
+	w.check.forgotten()
 	w.process = nil
 	w.data.published, w.data.held = topology.Primary{}, false
 	w.data.cutoff(nil)

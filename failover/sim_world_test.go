@@ -20,7 +20,9 @@ type simShape struct {
 	closed     bool // servers start read-only
 	keepsRelay bool // what was received survives a restart
 	automatic  bool // failover.mode: automatic
-	unfenced   bool // the policy lets a failover go on without any fence
+	// slowApplier makes servers apply far more slowly than they receive.
+	slowApplier bool
+	unfenced    bool // the policy lets a failover go on without any fence
 }
 
 func drawShape(r *rand.Rand) simShape {
