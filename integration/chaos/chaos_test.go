@@ -36,7 +36,10 @@ func TestChaos(t *testing.T) {
 		if *setupFlag != "" && *setupFlag != s.name || *flavorFlag != "" && *flavorFlag != s.opts.Flavor.String() {
 			continue
 		}
-		t.Run(s.name, func(t *testing.T) { runSchedule(t, s, rand.New(rand.NewPCG(*seedFlag, uint64(i)))) })
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			runSchedule(t, s, rand.New(rand.NewPCG(*seedFlag, uint64(i))))
+		})
 	}
 }
 

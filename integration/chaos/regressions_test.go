@@ -35,6 +35,7 @@ func TestRegressions(t *testing.T) {
 			continue
 		}
 		t.Run(s.opts.Flavor.String(), func(t *testing.T) {
+			t.Parallel()
 			if s.opts.Flavor == mysqltest.MySQL { // for the standby that waits
 				s.opts.Config = map[string]string{"plugin-load": "semisync_source.so;semisync_replica.so"}
 			}
