@@ -124,12 +124,12 @@ func ProveClosed(ctx context.Context, servers ...Server) (*Proof, error) {
 type openness uint8
 
 const (
-	half   openness = iota // one of MySQL's two flags only
-	closed                 // no ordinary account, and on MySQL no account at all, can write
+	half   openness = iota // one of two flags only
+	closed                 // no ordinary account, and with super_read_only no account at all, can write
 	open                   // everybody with the rights can write
 )
 
-// readFlags reads the flags; on MySQL closed needs both of them.
+// readFlags reads the flags; where there are two, closed needs both of them.
 func readFlags(ctx context.Context, q flavor.Querier, d flavor.Dialect) (openness, error) {
 	readOnly, super, err := d.ReadOnly(ctx, q)
 	switch {
@@ -137,7 +137,7 @@ func readFlags(ctx context.Context, q flavor.Querier, d flavor.Dialect) (opennes
 		return half, err
 	case !readOnly && !super:
 		return open, nil
-	case readOnly && (super || d.Name() != "mysql"):
+	case readOnly && (super || !flavor.HasSuperReadOnly(d)):
 		return closed, nil
 	default:
 		return half, nil

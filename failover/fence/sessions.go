@@ -71,9 +71,9 @@ func (a *Attempt) kill(ctx context.Context, id uint64) error {
 }
 
 // expel ends the sessions that could write in spite of read_only and waits until they are gone, because a session
-// that was killed in the middle of a COMMIT still commits. Under MySQL's super_read_only there are none.
+// that was killed in the middle of a COMMIT still commits. Under super_read_only there are none.
 func (a *Attempt) expel(ctx context.Context) error {
-	if a.server.Dialect.Name() == "mysql" {
+	if flavor.HasSuperReadOnly(a.server.Dialect) {
 		return nil
 	}
 	for {

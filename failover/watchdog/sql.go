@@ -24,11 +24,6 @@ const (
 	newestEpoch = "(SELECT COALESCE(MAX(e.epoch), 0) FROM " + flavor.Schema + ".epoch e)"
 )
 
-// SQL gives the statements that Install executes, for an administrator to look at. name is "mariadb" or "mysql".
-func SQL(name string) []string {
-	return []string{createTable, "CREATE EVENT IF NOT EXISTS " + event + " " + definition(name)}
-}
-
 const createTable = `CREATE TABLE IF NOT EXISTS ` + table + ` (
   server_id INT UNSIGNED NOT NULL COMMENT 'server that may be writable',
   expires BIGINT NOT NULL COMMENT 'by its clock, microseconds since 1970 in UTC',
@@ -42,9 +37,9 @@ const createTable = `CREATE TABLE IF NOT EXISTS ` + table + ` (
 // locks, would keep the flag waiting, and one that may write in spite of read_only would go on. A commit that waits for
 // an acknowledgement is not ended, because MariaDB would make it visible. A flag that is not granted within a second is
 // tried again by the next execution; only one works at a time.
-func definition(name string) string {
+func definition(d flavor.Dialect) string {
 	flag := "read_only"
-	if name == "mysql" {
+	if flavor.HasSuperReadOnly(d) {
 		flag = "super_read_only"
 	}
 	return `ON SCHEDULE EVERY 1 SECOND ON COMPLETION PRESERVE ENABLE COMMENT '` + version + `' DO
@@ -97,7 +92,7 @@ func Install(ctx context.Context, q flavor.Querier, d flavor.Dialect) error {
 	if state != "" {
 		verb = "ALTER"
 	}
-	for _, statement := range []string{createTable, verb + " EVENT " + event + " " + definition(d.Name())} {
+	for _, statement := range []string{createTable, verb + " EVENT " + event + " " + definition(d)} {
 		if _, err := q.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("install the watchdog: %w", err)
 		}

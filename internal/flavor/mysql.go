@@ -20,7 +20,7 @@ type mysql struct {
 	common
 	kind       Kind
 	words      words
-	hasSuper   bool   // super_read_only (5.7)
+	hasSuper   bool   // super_read_only (5.7.8, Percona Server 5.6)
 	gtid       bool   // gtid_mode was not OFF when the dialect was detected
 	gtidWait   bool   // WAIT_FOR_EXECUTED_GTID_SET (5.7)
 	metaLocks  bool   // performance_schema.metadata_locks may be read
@@ -41,7 +41,7 @@ type words struct {
 func newMySQL(ctx context.Context, q Querier, base common, v release) (Dialect, error) {
 	d := &mysql{
 		common: base, kind: mysqlKind(v), words: mysqlWords(v),
-		hasSuper: v.atLeast(5, 7, 8), gtidWait: v.atLeast(5, 7, 5),
+		gtidWait: v.atLeast(5, 7, 5),
 	}
 	vars, err := variables(ctx, q, "Variable_name IN ('gtid_mode', 'super_read_only')")
 	if err != nil {
@@ -194,6 +194,13 @@ func (d *mysql) Position(ctx context.Context, q Querier) (gtid.Position, error) 
 // BinlogPosition implements Observer.
 func (d *mysql) BinlogPosition(ctx context.Context, q Querier) (gtid.Position, error) {
 	return binlogPosition(ctx, q, d.words.showBinlog)
+}
+
+// HasSuperReadOnly reports whether the server has super_read_only, which stops accounts with SUPER as well: MySQL 5.7.8
+// and newer and some relatives of 5.6. Without it read_only alone is a closed server, and such accounts pass it.
+func HasSuperReadOnly(d Dialect) bool {
+	m, ok := d.(*mysql)
+	return ok && m.hasSuper
 }
 
 // SetReadOnly implements Fencer.
