@@ -14,20 +14,21 @@ func (c *Controller) answer(a actReply) {
 	}
 	delete(c.pending, a.ID)
 	var out reply
+	what := "switchover"
 	switch r.in.(type) {
 	case inFailover:
-		out.failover = c.failoverResult(r, a)
+		what, out.failover = "failover", c.failoverResult(r, a)
 	case inRejoin:
-		out.rejoin = c.rejoinResult(r, a)
+		what, out.rejoin = "rejoin", c.rejoinResult(r, a)
 	default:
 		out.result = c.result(r, a)
 	}
 	switch a.Outcome {
 	case replyCompleted, replyDryRun:
 	case replyRefused:
-		out.err = &RefusedError{Reasons: a.Reasons}
+		out.err = &RefusedError{What: what, Reasons: a.Reasons}
 	case replyAborted, replyUnresolved:
-		out.err = &AbortedError{ID: a.ID, Phase: string(a.Phase), Reasons: a.Reasons, Unresolved: a.Outcome == replyUnresolved}
+		out.err = &AbortedError{What: what, ID: a.ID, Phase: string(a.Phase), Reasons: a.Reasons, Unresolved: a.Outcome == replyUnresolved}
 	}
 	c.record(r, a, out)
 	if c.current == r {
@@ -36,7 +37,8 @@ func (c *Controller) answer(a actReply) {
 	r.reply <- out
 }
 
-// result puts together what was done and measured.
+// result puts together what was done and measured. The executor's side is read only for an answer that ends a plan: a
+// request that was refused at once may be answered while a step of another operation runs.
 func (c *Controller) result(r *record, a actReply) Result {
 	out := Result{
 		ID: a.ID, From: a.Op.From.Name, To: a.Op.To.Name, Epoch: a.Op.Epoch, Outcome: a.Outcome.String(),
@@ -46,7 +48,10 @@ func (c *Controller) result(r *record, a actReply) Result {
 		out.PredictedPauseMS, out.Blockers = c.exec.predict(a), a.Blockers
 		return out
 	}
-	if run := c.exec.run; run != nil && a.Outcome != replyRefused {
+	if a.Outcome == replyRefused {
+		return out
+	}
+	if run := c.exec.run; run != nil {
 		out.PauseMS = milliseconds(run.pause)
 		out.SessionsMoved = run.moved
 		out.SessionsClosed = append(out.SessionsClosed, run.closed...)
@@ -64,7 +69,10 @@ func (c *Controller) failoverResult(r *record, a actReply) FailoverResult {
 		out.Refusals = a.Reasons
 		return out
 	}
-	if run := c.exec.run; run != nil && a.Outcome == replyCompleted {
+	if a.Outcome != replyCompleted {
+		return out
+	}
+	if run := c.exec.run; run != nil {
 		out.PauseMS = milliseconds(run.pause)
 		out.SessionsClosed = append(out.SessionsClosed, run.closed...)
 	}
@@ -76,6 +84,9 @@ func (c *Controller) rejoinResult(r *record, a actReply) RejoinResult {
 	out := RejoinResult{
 		ID: a.ID, Server: a.Op.Server, Method: a.Op.Method, Outcome: a.Outcome.String(), Verdict: a.Op.Gone.Verdict,
 		Reasons: a.Op.Gone.Reasons, Phases: append([]Phase{}, r.phases...),
+	}
+	if a.Op.Server == "" { // refused at once
+		return out
 	}
 	if b := c.exec.back; b.server == a.Op.Server {
 		out.Errant, out.Undone, out.Commands = b.errant, b.undone, b.commands

@@ -30,11 +30,18 @@ type Controller struct {
 	pending map[string]*record // requests that the machine has not answered yet
 	fatal   error
 	ended   bool
-	work    chan actRun
+	work    chan work
 	shown   detect.Verdict // the verdict that the journal has
 	lapse   lapse          // whether the watchdog has closed the primary
 
-	cancelStep atomic.Pointer[context.CancelFunc] // of the step in progress or the last one
+	acting     context.Context    // of all steps; it outlives Run's, so that what was begun comes to an end
+	cancelStep context.CancelFunc // of the step in progress or the last one; nil before the first
+}
+
+// work is a step on its way to the executor.
+type work struct {
+	ctx context.Context
+	act actRun
 }
 
 // record is one request, or a failover that nobody asked for, and what has been measured of it.
@@ -62,7 +69,7 @@ func New(cfg Config) (*Controller, error) {
 	}
 	c := &Controller{
 		cfg: cfg, log: cfg.Logger.With().Str("cluster", cfg.Cluster).Logger(),
-		requests: make(chan *record), stopped: make(chan struct{}), pending: map[string]*record{}, work: make(chan actRun, 1),
+		requests: make(chan *record), stopped: make(chan struct{}), pending: map[string]*record{}, work: make(chan work, 1),
 		state: state{cluster: cfg.Cluster, limits: cfg.Limits, policy: cfg.Policy, haveReplication: cfg.Replication.User != ""},
 	}
 	c.status.Store(&Status{Cluster: cfg.Cluster, State: StateStarting, Reasons: []string{}, Since: time.Now()})
@@ -145,18 +152,15 @@ func (c *Controller) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	acting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var cancel context.CancelFunc
+	c.acting, cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.exec = &executor{cfg: c.cfg, servers: servers, report: c.append}
 	results := make(chan done)
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		for a := range c.work {
-			bounded, cancel := context.WithCancel(acting)
-			c.cancelStep.Store(&cancel)
-			d := c.exec.do(bounded, a)
-			cancel()
-			results <- d
+		for w := range c.work {
+			results <- c.exec.do(w.ctx, w.act)
 		}
 	}()
 	defer func() {
@@ -257,8 +261,8 @@ func (c *Controller) feed(in input) {
 		case actGate:
 			c.gate(a)
 		case actCancel:
-			if cancel := c.cancelStep.Load(); cancel != nil {
-				(*cancel)()
+			if c.cancelStep != nil {
+				c.cancelStep()
 			}
 		case actStop:
 			c.ended = true
@@ -269,11 +273,17 @@ func (c *Controller) feed(in input) {
 	}
 }
 
-// begin hands a step to the executor. There is never more than one on its way.
+// begin hands a step to the executor. There is never more than one on its way, so this does not block. The step can be
+// cancelled from here on, also before the executor has taken it up.
 func (c *Controller) begin(a actRun) {
 	c.announce(a)
 	c.log.Debug().Str("action", describe(a)).Msg("step begins")
-	c.work <- a
+	if c.cancelStep != nil {
+		c.cancelStep() // the step before is over: this only releases its context
+	}
+	w := work{act: a}
+	w.ctx, c.cancelStep = context.WithCancel(c.acting)
+	c.work <- w
 }
 
 // announce records that an operation begins.

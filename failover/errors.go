@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 )
@@ -10,26 +11,33 @@ var ErrStopped = errors.New("the controller of this cluster is not running")
 
 // RefusedError says why an operation was not begun. Nothing was changed.
 type RefusedError struct {
+	What    string   // "switchover", "failover" or "rejoin"; "" says "operation"
 	Reasons []string // whole sentences for the operator
 }
 
 // Error joins the reasons.
-func (e *RefusedError) Error() string { return "switchover refused: " + strings.Join(e.Reasons, "; ") }
+func (e *RefusedError) Error() string {
+	return operationName(e.What) + " refused: " + strings.Join(e.Reasons, "; ")
+}
 
 // AbortedError says why an operation that had begun was given up.
 type AbortedError struct {
+	What    string   // as in RefusedError
 	ID      string   // the operation, as the journal names it
 	Phase   string   // the step that failed
 	Reasons []string // whole sentences for the operator
-	// Unresolved is true when it could not be made certain that the old primary serves again: clients are still
-	// held or refused, and the controller keeps trying. When it is false nothing has changed.
+	// Unresolved is true when it could not be made certain which server is writable: clients are still held or
+	// refused, and the controller keeps trying. When it is false, a switchover and a failover have changed nothing,
+	// and the server of a rejoin is still away and closed.
 	Unresolved bool
 }
 
 // Error joins the reasons.
 func (e *AbortedError) Error() string {
-	return "switchover aborted in step " + e.Phase + ": " + strings.Join(e.Reasons, "; ")
+	return operationName(e.What) + " aborted in step " + e.Phase + ": " + strings.Join(e.Reasons, "; ")
 }
+
+func operationName(what string) string { return cmp.Or(what, "operation") }
 
 // SetupError means that the control account may not create the schema that onewriter needs, or lacks another right. SQL
 // is what an administrator has to run on the primary.

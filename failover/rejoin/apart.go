@@ -2,6 +2,7 @@ package rejoin
 
 import (
 	"context"
+	"time"
 
 	"github.com/onewriter/onewriter/topology"
 )
@@ -21,8 +22,14 @@ func KeepApart(ctx context.Context, old, primary Server) (ran bool, err error) {
 	return true, stopLink(ctx, primary, l)
 }
 
-// serverID asks for the server_id; 0 when the server does not answer.
+// askID bounds the question to a server that was left behind. One that hangs accepts connections and never answers, and
+// must not use up the time that is needed for the primary.
+const askID = 500 * time.Millisecond
+
+// serverID asks for the server_id; 0 when the server does not answer within half a second.
 func (s Server) serverID(ctx context.Context) (id uint32) {
+	ctx, cancel := context.WithTimeout(ctx, askID)
+	defer cancel()
 	if err := s.DB.QueryRowContext(ctx, "SELECT @@global.server_id").Scan(&id); err != nil {
 		return 0
 	}
