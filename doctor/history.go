@@ -8,6 +8,7 @@ import (
 
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -56,7 +57,7 @@ func awaitHistory(ctx context.Context, s *server, want gtid.Position) (have gtid
 		if have, err = s.dialect.Position(ctx, s.q); err != nil || have.Contains(want) {
 			return have, err
 		}
-		if err := pause(ctx, historyWait); err != nil {
+		if err := pause.For(ctx, historyWait); err != nil {
 			return have, err
 		}
 	}
@@ -128,7 +129,7 @@ func (x *examination) skippedBy(ctx context.Context, p, s *server, now mark) err
 			x.remember(s.name(), now)
 			return nil
 		}
-		if err := pause(ctx, historyWait); err != nil {
+		if err := pause.For(ctx, historyWait); err != nil {
 			return err
 		}
 	}
@@ -181,16 +182,4 @@ func autoCnf(s *server) string {
 		return ""
 	}
 	return " and remove auto.cnf"
-}
-
-// pause waits for d, or less when ctx is done.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

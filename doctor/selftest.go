@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -122,7 +123,7 @@ func awaitTestRow(ctx context.Context, s *server, at time.Time, limit time.Durat
 		} else if took > limit {
 			return 0, fmt.Errorf("not within %s", limit)
 		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 5*time.Millisecond); err != nil {
 			return 0, err
 		}
 	}
@@ -180,7 +181,7 @@ func awaitReverse(ctx context.Context, p, s *server, limit time.Duration) (evide
 		if time.Since(begun) > limit {
 			return evidence, fmt.Errorf("receiver %s, applier %s, received up to %s of %s, no heartbeat for %s", l.IO, l.SQL, l.ReceivedFile, place, limit)
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
 			return evidence, err
 		}
 	}

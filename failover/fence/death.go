@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -29,7 +30,7 @@ const (
 func ProveDead(ctx context.Context, address string, sourceID uint32, witnesses []Server) (*Proof, error) {
 	for i := range 2 {
 		if i > 0 {
-			if err := pause(ctx, dialsApart); err != nil {
+			if err := pause.For(ctx, dialsApart); err != nil {
 				return nil, err
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/onewriter/onewriter/internal/pause"
 )
 
 // settle makes the outcome of the fence certain after an error. MySQL keeps the statement of a client that went away
@@ -19,7 +21,7 @@ func (a *Attempt) settle(ctx context.Context) (openness, error) {
 		if err == nil {
 			return state, nil
 		}
-		if ctx.Err() != nil || pause(ctx, 10*time.Millisecond) != nil {
+		if ctx.Err() != nil || pause.For(ctx, 10*time.Millisecond) != nil {
 			return half, err
 		}
 	}
@@ -187,7 +189,7 @@ func EndStray(ctx context.Context, s Server, conn *sql.Conn) error {
 		for _, id := range ids {
 			_ = s.Dialect.Kill(ctx, conn, id) // gone already, or seen again in the next round
 		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 5*time.Millisecond); err != nil {
 			return fmt.Errorf("a pending statement on %s does not end: %w", s.Name, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -97,7 +98,7 @@ func watch(ctx context.Context, d time.Duration, links ...channelOf) error {
 		if time.Now().After(end) {
 			return nil
 		}
-		if err := pause(ctx, 5*lookEvery); err != nil {
+		if err := pause.For(ctx, 5*lookEvery); err != nil {
 			return err
 		}
 	}

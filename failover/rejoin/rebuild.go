@@ -12,6 +12,7 @@ import (
 	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/internal/pause"
 )
 
 // errRestartFailed is ER_RESTART_SERVER_FAILED: nobody starts the server again after CLONE but a person.
@@ -158,7 +159,7 @@ func awaitCopy(ctx context.Context, old Server, before string) error {
 		default:
 			return fmt.Errorf("the copy on %s ended as %q: %s", old.Instance.Name, state, message)
 		}
-		if wait := pause(ctx, 250*time.Millisecond); wait != nil {
+		if wait := pause.For(ctx, 250*time.Millisecond); wait != nil {
 			return fmt.Errorf("%w: %w", ErrNotBack, errors.Join(wait, err))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -167,7 +168,7 @@ func adoptPlace(ctx context.Context, old, primary Server) error {
 		if place, err = flavor.AppliedHistory(ctx, primary.DB, primary.Dialect); err == nil {
 			break
 		}
-		if tries == 50 || pause(ctx, time.Millisecond) != nil {
+		if tries == 50 || pause.For(ctx, time.Millisecond) != nil {
 			return fmt.Errorf("set the place of %s in the binary log of %s: %w", primary.Instance.Name, old.Instance.Name, err)
 		}
 	}

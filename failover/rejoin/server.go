@@ -11,6 +11,7 @@ import (
 	"github.com/onewriter/onewriter/failover/fence"
 	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -74,20 +75,8 @@ func await(ctx context.Context, what string, done func() (bool, error)) error {
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		if err := pause(ctx, lookEvery); err != nil {
+		if err := pause.For(ctx, lookEvery); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-	}
-}
-
-// pause waits for d or until ctx is done.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/internal/mysqltest"
+	"github.com/onewriter/onewriter/internal/pause"
 )
 
 // A star stays a star: the server that comes back has no link and gets one, the new primary loses its own.
@@ -158,7 +159,7 @@ func (s *scene) restartWhenEnded(n *node) <-chan error {
 	ctx := s.within(90 * time.Second)
 	go func() {
 		for n.root.PingContext(ctx) == nil {
-			if pause(ctx, 100*time.Millisecond) != nil {
+			if pause.For(ctx, 100*time.Millisecond) != nil {
 				break
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -66,7 +67,7 @@ func (t Target) unread(ctx context.Context) error {
 		if time.Now().After(until) {
 			return fmt.Errorf("%w: %d replicas read the binary log of %s", ErrNotQuiet, n, t.Name)
 		}
-		if err := wait(ctx, lookEvery); err != nil {
+		if err := pause.For(ctx, lookEvery); err != nil {
 			return err
 		}
 	}

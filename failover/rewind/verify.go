@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/internal/pause"
 )
 
 // Comparison is the outcome of comparing tables of two servers.
@@ -40,7 +41,7 @@ func Verify(ctx context.Context, a, b Target, tables []string) (Comparison, erro
 				list = map[bool]*[]string{true: &c.Equal, false: &c.Different}[equal]
 				break
 			}
-			if err := wait(ctx, lookEvery); err != nil {
+			if err := pause.For(ctx, lookEvery); err != nil {
 				return c, err
 			}
 		}
@@ -94,15 +95,4 @@ func checksum(ctx context.Context, db *sql.DB, table string) (string, error) {
 		return "", errors.New("there is no checksum")
 	}
 	return fmt.Sprint(sum.Int64), nil
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

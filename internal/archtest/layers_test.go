@@ -35,14 +35,14 @@ var allowed = map[string][]string{
 	"health": {"topology", "internal/flavor", "internal/gtid"},
 	"failover": {
 		"coord", "failover/detect", "failover/fence", "failover/rejoin", "failover/rewind", "topology", "internal/binlog",
-		"internal/flavor", "internal/gtid",
+		"internal/flavor", "internal/gtid", "internal/pause",
 	},
 	"failover/detect":   {"topology", "internal/gtid"},
-	"failover/fence":    {"topology", "internal/flavor"},
-	"failover/rejoin":   {"coord", "failover/fence", "failover/rewind", "topology", "internal/binlog", "internal/flavor", "internal/gtid"},
-	"failover/rewind":   {"topology", "internal/binlog", "internal/flavor", "internal/gtid"},
+	"failover/fence":    {"topology", "internal/flavor", "internal/pause"},
+	"failover/rejoin":   {"coord", "failover/fence", "failover/rewind", "topology", "internal/binlog", "internal/flavor", "internal/gtid", "internal/pause"},
+	"failover/rewind":   {"topology", "internal/binlog", "internal/flavor", "internal/gtid", "internal/pause"},
 	"failover/watchdog": {"topology", "internal/flavor"},
-	"doctor":            {"topology", "internal/flavor", "internal/gtid"},
+	"doctor":            {"topology", "internal/flavor", "internal/gtid", "internal/pause"},
 	"coord/local":       {"coord", "topology"},
 	"admin":             {"admin/api"},
 	"admin/client":      {"admin/api"},
@@ -59,6 +59,7 @@ var allowed = map[string][]string{
 	"internal/wire":     {},
 	"internal/sqlclass": {},
 	"internal/gtid":     {},
+	"internal/pause":    {},
 	"internal/binlog":   {"internal/gtid"},
 
 	// Test only.
