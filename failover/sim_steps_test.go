@@ -538,6 +538,11 @@ func (x *simExec) follow(s, to *simServer, old *simLink, filePos bool, at gtid.P
 		}
 		n = int(offset-4) / 100
 	}
+	for _, o := range s.links {
+		if old == nil && o.parked {
+			old = o // it has the channel that the new one gets
+		}
+	}
 	var l *simLink
 	if err := x.sql(s, func() error {
 		if old != nil {
