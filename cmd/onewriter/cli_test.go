@@ -231,7 +231,7 @@ func TestConfigCommands(t *testing.T) {
 	if code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
-	wantAll(t, out, "(mariadb)", "(mysql)", "CREATE DATABASE IF NOT EXISTS onewriter", "GRANT")
+	wantAll(t, out, "(mariadb)", "(mysql)", "CREATE DATABASE IF NOT EXISTS onewriter", "GRANT", "only for MariaDB 10.4 and older", "GRANT SUPER, PROCESS")
 	out, code = execute(t, "setup", "--config", good)
 	if code != exitFailed {
 		t.Errorf("exit code %d", code)
