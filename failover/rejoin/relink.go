@@ -40,7 +40,7 @@ func Relink(ctx context.Context, old, primary Server, d coord.Departure) error {
 	if err := caughtUp(ctx, old, primary, forward.Channel); err != nil {
 		return err
 	}
-	back, there := linkTo(is.Links, old, was.ServerID)
+	back, there := linkBackTo(is.Links, old, was.ServerID, d)
 	switch {
 	case d.Circular && !there:
 		return fmt.Errorf("%s has no link to %s any more; make it by hand (CHANGE MASTER TO ...) or configure a star", primary.Instance.Name, old.Instance.Name)
@@ -53,6 +53,20 @@ func Relink(ctx context.Context, old, primary Server, d coord.Departure) error {
 		return err
 	}
 	return semiSync(ctx, old, primary, forward.Channel)
+}
+
+// linkBackTo finds the link to old. One that was parked has forgotten the server id of its source, and its address need
+// not be ours.
+func linkBackTo(links []topology.Link, old Server, id uint32, d coord.Departure) (topology.Link, bool) {
+	if l, ok := linkTo(links, old, id); ok || d.Link == "" {
+		return l, ok
+	}
+	for _, l := range links {
+		if l.Source == d.Link {
+			return l, true
+		}
+	}
+	return topology.Link{}, false
 }
 
 // caughtUp waits until old has everything that primary has now.
