@@ -39,3 +39,18 @@ func TestErrorTexts(t *testing.T) {
 		}
 	}
 }
+
+// A step can be cancelled before the executor has taken it up, and the next one is not cancelled by that.
+func TestCancelBeforeTheStepIsTakenUp(t *testing.T) {
+	c := &Controller{acting: t.Context(), work: make(chan work, 1)}
+	c.begin(actRun{Step: stepPeek})
+	c.cancelStep()
+	if w := <-c.work; w.act.Step != stepPeek || w.ctx.Err() == nil {
+		t.Errorf("step %s, %v", w.act.Step, w.ctx.Err())
+	}
+	c.begin(actRun{Step: stepInspect})
+	if w := <-c.work; w.ctx.Err() != nil {
+		t.Errorf("step %s, %v", w.act.Step, w.ctx.Err())
+	}
+	c.cancelStep()
+}
