@@ -79,6 +79,8 @@ type State struct {
 	// Away are the servers that were left behind or closed, and that may not serve again before it is proved that they
 	// have nothing which the primary lacks. Replaced, never modified.
 	Away []Departure
+	// SemiSync: commits of this cluster wait for an acknowledgement. A server that restarts has forgotten that.
+	SemiSync bool
 	// Failovers are the times of the latest unplanned failovers, for the limit of how many there may be.
 	Failovers []time.Time
 	// SavedAt is when the state was written, for people; no decision depends on it.

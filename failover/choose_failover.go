@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,24 +36,43 @@ func chooseFailover(v view, from string, req FailoverRequest, policy Policy) fai
 		return failoverChoice{Reasons: []string{fmt.Sprintf("There is no server %q; the servers are %s.", req.To, strings.Join(v.names(func(serverView) bool { return true }), ", "))}}
 	}
 	var fit []serverView
-	var reasons, warnings []string
+	var reasons []string
+	warnings := map[string][]string{}
 	for _, b := range v {
 		if b.Instance.Name == from || req.To != "" && b.Instance.Name != req.To {
 			continue
 		}
 		hard, soft := takeoverReasons(p, b)
+		soft = append(soft, furtherOnes(v, p, b)...)
+		if b.Away != "" && req.To == "" {
+			hard = append(hard, b.Away)
+		}
 		switch {
 		case len(hard) > 0 || len(soft) > 0 && !req.Force:
 			reasons = append(append(reasons, hard...), soft...)
 		default:
-			fit, warnings = append(fit, b), append(warnings, soft...)
+			fit = append(fit, b)
+			warnings[b.Instance.Name] = soft
 		}
 	}
 	if len(fit) == 0 {
 		return failoverChoice{Reasons: append([]string{"No standby can take over."}, unique(reasons)...)}
 	}
-	slices.SortStableFunc(fit, func(a, b serverView) int { return preferred(p, a, b) })
-	return takeover(v, p, fit[0], append(warnings, leftOut(v, from)...), policy, req.Force)
+	slices.SortStableFunc(fit, func(a, b serverView) int {
+		return cmp.Or(cmp.Compare(min(1, len(warnings[a.Instance.Name])), min(1, len(warnings[b.Instance.Name]))), preferred(p, a, b))
+	})
+	return takeover(v, p, fit[0], append(warnings[fit[0].Instance.Name], leftOut(v, from)...), policy, req.Force)
+}
+
+// furtherOnes names the servers that have received more than b, by which transactions would be lost that are there.
+func furtherOnes(v view, p, b serverView) []string {
+	var out []string
+	for _, o := range v {
+		if _, follows := linkOf(o, p); o.ok() && follows && o.Away == "" && o.Instance != b.Instance && o.Instance != p.Instance && byData(p, o, b) < 0 && o.Facts.ServerID != p.Facts.ServerID {
+			out = append(out, fmt.Sprintf("%s has received more than %s.", o.Instance.Name, b.Instance.Name))
+		}
+	}
+	return out
 }
 
 // takeover describes the failover to b.
@@ -114,14 +134,17 @@ func linkOf(b, p serverView) (topology.Link, bool) {
 			return l, true
 		}
 	}
-	if len(b.Facts.Links) == 1 && !p.ok() {
+	if len(b.Facts.Links) == 1 && !p.ok() && (p.Facts.ServerID == 0 || b.Facts.Links[0].SourceServerID == 0) {
 		return b.Facts.Links[0], true // under another address than ours
 	}
 	return topology.Link{}, false
 }
 
 // preferred orders candidates, the better one first.
-func preferred(p, a, b serverView) int {
+func preferred(p, a, b serverView) int { return cmp.Or(byData(p, a, b), b.Priority-a.Priority) }
+
+// byData orders candidates by what they have, the one with more first.
+func byData(p, a, b serverView) int {
 	la, _ := linkOf(a, p)
 	lb, _ := linkOf(b, p)
 	if c := further(la.ReceivedFile, lb.ReceivedFile); c != 0 {
@@ -133,10 +156,7 @@ func preferred(p, a, b serverView) int {
 	if c := further(la.AppliedFile, lb.AppliedFile); c != 0 {
 		return c
 	}
-	if c := further(a.Facts.Position, b.Facts.Position); c != 0 {
-		return c
-	}
-	return b.Priority - a.Priority
+	return further(a.Facts.Position, b.Facts.Position)
 }
 
 // further is negative when a is ahead of b.

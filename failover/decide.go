@@ -75,6 +75,12 @@ func newestKnown(q question) (known coord.State, fromRow bool) {
 	return q.Known, false
 }
 
+// goneOrContained reports whether the known primary does not answer, or has nothing that x lacks.
+func (q question) goneOrContained(known coord.State, x serverView) bool {
+	k, ok := q.View.find(known.Primary.Name)
+	return ok && (!k.ok() || contains(x, k))
+}
+
 // left reports whether the server called name was left behind.
 func (q question) left(name string) bool {
 	for _, d := range q.Known.Away {
@@ -167,7 +173,7 @@ func decideOneWritable(q question, known coord.State, fromRow bool, name string)
 		return verdict{Kind: verdictAdopt, Primary: x.Instance, Epoch: nextEpoch(q), NewRow: true}
 	case known.Primary.Name == name:
 		return verdict{Kind: verdictServe, Primary: x.Instance, Epoch: known.Epoch, NewRow: !fromRow && x.Row.Epoch < known.Epoch}
-	case known.Phase == coord.PhaseFailingOver && known.Target == name:
+	case known.Phase == coord.PhaseFailingOver && known.Target == name && q.goneOrContained(known, x):
 		// We had judged the old primary gone and fenced it as far as possible before we opened this server.
 		return verdict{Kind: verdictAdopt, Primary: x.Instance, Epoch: nextEpoch(q), NewRow: true}
 	}

@@ -124,7 +124,7 @@ func (e *executor) candidateLink(ctx context.Context, a actRun) (topology.Link, 
 	if link, ok := linkTo(facts.Links, a.Op.From, e.run.from); ok {
 		return link, nil
 	}
-	if len(facts.Links) == 1 {
+	if id := e.run.from.serverID(); len(facts.Links) == 1 && (id == 0 || facts.Links[0].SourceServerID == 0) {
 		return facts.Links[0], nil // under another address than ours
 	}
 	return topology.Link{}, fmt.Errorf("%s has no link from %s", a.Op.To.Name, a.Op.From.Name)
@@ -217,6 +217,8 @@ func (e *executor) untilDrained(ctx context.Context, name string, d flavor.Diale
 		}
 		l, ok := onChannel(facts.Links, channel)
 		switch {
+		case !ok && !force:
+			return fmt.Errorf("the link of %s is not there any more, and with it what it had received", name)
 		case !ok || drained(l):
 			return nil
 		case l.SQL != topology.ThreadYes && force:

@@ -24,6 +24,7 @@ func (e *executor) fenceOld(ctx context.Context, a actRun, ev evidence) error {
 		{"close", e.closeOld}, {"death", e.proveDead}, {"semi-sync", e.proveSilenced}, {"command", e.runCommand}, {"watchdog", e.outlived},
 	}
 	var errs []error
+	reached := false // and not certainly closed
 	for _, m := range means {
 		proof, err := m.try(ctx, a)
 		if err == nil && proof != nil {
@@ -37,12 +38,16 @@ func (e *executor) fenceOld(ctx context.Context, a actRun, ev evidence) error {
 		if err != nil {
 			ev.add(m.name, "%v", err)
 			errs = append(errs, err)
+			reached = reached || errors.Is(err, fence.ErrNotClosed) || errors.Is(err, fence.ErrUncertain)
 		}
+	}
+	if reached && !a.Op.Force {
+		return fmt.Errorf("%s was reached and could not be closed: %w", a.Op.From.Name, errors.Join(errs...))
 	}
 	if e.cfg.Policy.RequireFence && !a.Op.Force {
 		return fmt.Errorf("%s could not be fenced and failover.require_fence is set: %w", a.Op.From.Name, errors.Join(errs...))
 	}
-	e.run.proof = fence.Unfenced(a.Op.From.Name, "nothing reached it, and the policy allows to go on: no client gets to it through Onewriter")
+	e.run.proof = fence.Unfenced(a.Op.From.Name, "No means of fencing it succeeded, and the policy or the operator allows to go on: no client gets to it through Onewriter.")
 	ev.add("fence", "%s", e.run.proof.Kind())
 	return nil
 }

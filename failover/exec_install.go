@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/failover/fence"
+	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -81,26 +82,23 @@ func (e *executor) reopen(ctx context.Context, a actRun, ev evidence) error {
 	if a.Kind == planUndo {
 		return e.undoFence(ctx, a)
 	}
+	if err := e.stopLinksTo(ctx, a.Op.To, a.Op.Left); err != nil {
+		return err
+	}
 	var others []fence.Server
 	for _, i := range e.cfg.Servers {
-		if i.Name == a.Op.To.Name {
+		switch {
+		case i == a.Op.To:
+			continue
+		case slices.Contains(a.Op.Left, i.Name):
+			e.closeLeft(ctx, i, ev)
 			continue
 		}
-		left := slices.Contains(a.Op.Left, i.Name)
 		s, err := e.servers[i.Name].fencing(ctx)
-		if err != nil && left {
-			ev.add(i.Name, "was left behind and does not answer")
-			continue
-		}
 		if err != nil {
 			return err
 		}
-		if left {
-			if err := e.keepApart(ctx, a, i.Name); err != nil {
-				return err
-			}
-		}
-		if s.Dialect.Name() == "mysql" || left {
+		if flavor.HasSuperReadOnly(s.Dialect) {
 			// A MySQL that starts with read_only=1, as it should, has super_read_only off: close it for privileged
 			// accounts too.
 			if err := e.close(ctx, actRun{Op: operation{Others: []string{i.Name}}}, ev); err != nil {
@@ -124,6 +122,43 @@ func (e *executor) reopen(ctx context.Context, a actRun, ev evidence) error {
 		return err
 	}
 	return errors.Join(fence.Promote(ctx, proof, s, conn, e.fenceLimits()), conn.Close())
+}
+
+// closeLeft closes a server that was left behind, if it answers at once. The primary does not wait for it: it was away
+// before, and whatever it has is known and accepted.
+func (e *executor) closeLeft(ctx context.Context, i topology.Instance, ev evidence) {
+	short, cancel := context.WithTimeout(ctx, hopeless)
+	defer cancel()
+	if err := e.close(short, actRun{Op: operation{Others: []string{i.Name}}}, ev); err != nil {
+		ev.add(i.Name, "was left behind and was not closed: %v", err)
+	}
+}
+
+// stopLinksTo stops the links by which the server that is to be opened would fetch what only servers have that were left
+// behind: links start by themselves when their server does.
+func (e *executor) stopLinksTo(ctx context.Context, to topology.Instance, left []string) (err error) {
+	if len(left) == 0 {
+		return nil
+	}
+	conn, d, err := e.servers[to.Name].conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	facts, err := d.Observe(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("observe %s: %w", to.Name, err)
+	}
+	for _, i := range e.cfg.Servers {
+		l, ok := linkTo(facts.Links, i, e.servers[i.Name])
+		if !ok || !slices.Contains(left, i.Name) || l.IO == topology.ThreadNo && l.SQL == topology.ThreadNo {
+			continue
+		}
+		if err := d.StopReplica(ctx, conn, l.Channel, flavor.BothThreads); err != nil {
+			return fmt.Errorf("stop the link of %s to %s: %w", to.Name, i.Name, err)
+		}
+	}
+	return nil
 }
 
 // undoFence brings the old primary back after a switchover that did not get as far as promoting.

@@ -14,6 +14,9 @@ import (
 // endless is the semi-sync time-out from which on a server counts as never going on without acknowledgement.
 const endless = time.Hour
 
+// margin is added to an estimated window: signs of life and rows are seen up to a probe interval late.
+const margin = 250 * time.Millisecond
+
 // loss is what a candidate lacks, as far as it can be known while the old primary is away.
 type loss struct {
 	AtLeast  uint64
@@ -39,7 +42,7 @@ func (e *executor) lossOf(ctx context.Context, conn *sql.Conn, from, to topology
 		last, ok = lastReceived(snap, to)
 	}
 	if ok { // never 0, which is for what is proved
-		out.WindowMS = max(1, lastSign(old).Sub(last).Milliseconds())
+		out.WindowMS = max(0, lastSign(old).Sub(last).Milliseconds()) + margin.Milliseconds()
 	}
 	return out
 }
@@ -117,7 +120,7 @@ func (e *executor) semiSyncWas(i topology.Instance) flavor.SemiSync {
 // them.
 func (e *executor) exactBySemiSync(a actRun) bool {
 	was := e.semiSyncWas(a.Op.From)
-	return was.Source && was.Active && was.AfterSync && was.WaitsAlone && was.Timeout >= endless && was.Clients == 1 && len(e.cfg.Servers) == 2
+	return a.Op.SemiSync && was.Source && was.Active && was.AfterSync && was.WaitsAlone && was.Timeout >= endless && was.Clients == 1 && len(e.cfg.Servers) == 2
 }
 
 // peeked is what is remembered of a primary for the time after its death.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -81,6 +82,9 @@ func (e *executor) repointOne(ctx context.Context, a actRun, name string) (err e
 		if err := d.StopReplica(ctx, conn, old.Channel, flavor.BothThreads); err != nil {
 			return fmt.Errorf("stop its replication: %w", err)
 		}
+		if err := e.lacksNothing(ctx, a, d, conn); err != nil {
+			return err
+		}
 	} else if len(facts.Links) > 0 && name != a.Op.From.Name {
 		return errors.New("it replicates from another server; chains are not changed")
 	}
@@ -106,6 +110,30 @@ func (e *executor) applied(ctx context.Context, a actRun, name string, d flavor.
 		return fmt.Errorf("stop its receiver: %w", err)
 	}
 	return e.untilDrained(ctx, name, d, conn, channel, false)
+}
+
+// lacksNothing checks, in a failover, that the new primary has all that the server has: another standby may have received
+// more at the last moment, and MySQL would not say a word.
+func (e *executor) lacksNothing(ctx context.Context, a actRun, d flavor.Dialect, conn *sql.Conn) error {
+	if !a.Op.failover() {
+		return nil
+	}
+	mine, err := d.Position(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("read its position: %w", err)
+	}
+	theirs, err := e.run.new.Position(ctx, e.run.b)
+	if err != nil {
+		return fmt.Errorf("read the position of %s: %w", a.Op.To.Name, err)
+	}
+	switch gtid.Relate(theirs, mine) {
+	case gtid.Equal, gtid.Ahead:
+		return nil
+	case gtid.Behind, gtid.Diverged, gtid.RelationUnknown:
+		return fmt.Errorf("it has transactions that %s does not have", a.Op.To.Name)
+	default:
+		return errors.New("its history cannot be compared")
+	}
 }
 
 // sourceFor describes the new primary as a source.

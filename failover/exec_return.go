@@ -2,7 +2,9 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/onewriter/onewriter/failover/rejoin"
 	"github.com/onewriter/onewriter/failover/rewind"
@@ -74,31 +76,33 @@ func (e *executor) returner(ctx context.Context, name string) (rejoin.Server, er
 	return out, nil
 }
 
-// park keeps the link of the new primary to the one that is left behind from starting by itself when the new primary
-// restarts: it would fetch, on MySQL silently, what only the old one has.
+// park keeps the links of the new primary to servers that are left behind from starting by themselves when it restarts:
+// it would fetch, on MySQL silently, what only they have.
 func (e *executor) park(ctx context.Context, a actRun) error {
-	if !e.run.linked {
-		return nil
-	}
 	primary, err := e.returner(ctx, a.Op.To.Name)
 	if err != nil {
 		return err
 	}
-	return rejoin.Park(ctx, primary, e.run.channel, a.Op.FilePos)
-}
-
-// keepApart stops the link of the server that is to be opened to one that was left behind, if it runs.
-func (e *executor) keepApart(ctx context.Context, a actRun, left string) error {
-	primary, err := e.returner(ctx, a.Op.To.Name)
-	if err != nil {
+	if a.Op.failover() {
+		if !e.run.linked {
+			return nil
+		}
+		return rejoin.Park(ctx, primary, e.run.channel, a.Op.FilePos)
+	}
+	if err := e.stopLinksTo(ctx, a.Op.To, a.Op.Left); err != nil {
 		return err
 	}
-	old, err := e.returner(ctx, left)
+	facts, err := primary.Dialect.Observe(ctx, primary.DB)
 	if err != nil {
-		return err
+		return fmt.Errorf("observe %s: %w", a.Op.To.Name, err)
 	}
-	_, err = rejoin.KeepApart(ctx, old, primary)
-	return err
+	var errs []error
+	for _, i := range e.cfg.Servers {
+		if l, ok := linkTo(facts.Links, i, e.servers[i.Name]); ok && slices.Contains(a.Op.Left, i.Name) {
+			errs = append(errs, rejoin.Park(ctx, primary, l.Channel, !l.UsesGTID))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (e *executor) account() rejoin.Account {

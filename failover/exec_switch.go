@@ -151,7 +151,7 @@ func (e *executor) verifyOld(ctx context.Context, a actRun) error {
 	if err != nil {
 		return fmt.Errorf("read the flags of %s: %w", from, err)
 	}
-	if !readOnly || (r.old.Name() == "mysql" && !super) {
+	if !readOnly || (flavor.HasSuperReadOnly(r.old) && !super) {
 		return fmt.Errorf("%s was opened again by somebody else", from)
 	}
 	now, err := r.old.Position(ctx, r.a)
@@ -171,7 +171,7 @@ func (e *executor) verifyOld(ctx context.Context, a actRun) error {
 // switched on before, so that not even the first transaction is acknowledged by one server alone.
 func (e *executor) promote(ctx context.Context, a actRun, ev evidence) error {
 	r := e.run
-	if a.Op.SemiSync && len(a.Op.Repoint) == 0 {
+	if a.Op.SemiSync && len(a.Op.Repoint) == 0 && !a.Op.failover() {
 		r.semiOn = true
 		if err := e.semiSync(ctx, a.Op.To.Name, true); err != nil {
 			return err

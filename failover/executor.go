@@ -149,7 +149,7 @@ func (e *executor) deadline(s stepName) time.Duration {
 	case stepInspect, stepPrecheck, stepSchema, stepVerify, stepAssess, stepQuarantine:
 		return 3 * l.Statement
 	case stepFenceOld:
-		return hopeless + l.Fence + 3*l.Settle + 3*l.Statement + e.cfg.FenceCommand.Timeout + e.cfg.Watchdog
+		return hopeless + l.Fence + 3*l.Settle + 3*l.Statement + max(e.cfg.FenceCommand.Timeout, fence.DefaultCommandTimeout) + e.cfg.Watchdog
 	case stepSilence, stepDetach, stepPark, stepReconnect:
 		return 5 * l.Statement // stopping a replica waits for the transaction that is being applied
 	case stepApply:
@@ -199,7 +199,9 @@ func (e *executor) carryOut(ctx context.Context, a actRun, out *done) error {
 	case stepMark, stepUnmark, stepSave, stepNote, stepKeep:
 		return e.save(ctx, a)
 	case stepPeek:
-		return e.peek(ctx, a)
+		err := e.peek(ctx, a)
+		out.SemiSync = e.semiSyncWas(a.Op.To).Source
+		return err
 	case stepPublish:
 		return e.publish(a)
 	case stepClose:

@@ -99,7 +99,8 @@ type plan struct {
 	away     []coord.Departure
 	setAway  bool // away is what shall be stored
 
-	cancelled bool // the step in progress was told to end
+	cancelled bool  // the step in progress was told to end
+	semiSync  *bool // what shall be stored about semi-sync, nil to leave that as it is
 }
 
 // operation is what the steps of a plan act on.
@@ -126,7 +127,7 @@ func (p *plan) step() stepName { return p.steps[p.at] }
 func (p *plan) next() *plan {
 	q := *p
 	q.at++
-	q.stuck = false
+	q.stuck, q.cancelled = false, false
 	return &q
 }
 
@@ -183,6 +184,8 @@ type (
 		View   view
 		// Gone is what weigh and detach found out about what is left behind; it completes the operation's.
 		Gone coord.Departure
+		// SemiSync is the result of peek: the primary waits for acknowledgements.
+		SemiSync bool
 		// Judged is the result of judge.
 		Judged judged
 		Now    time.Time
@@ -311,6 +314,8 @@ func (s state) run() action {
 	switch a.Step {
 	case stepMark, stepUnmark, stepSave, stepNote, stepKeep:
 		a.Save = s.saving()
+	case stepCutoff: // the same epoch, because that is published again if the failover is taken back
+		a.Publish = topology.Primary{Epoch: s.primary.Epoch}
 	case stepPublish:
 		a.Publish = topology.Primary{Instance: p.op.To, Epoch: p.op.Epoch}
 	case stepResume:

@@ -2,6 +2,8 @@ package failover
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/topology"
@@ -49,10 +51,12 @@ func (s state) done(in inDone) (state, []action) {
 	case stepResume:
 		s.held = false
 	case stepPublish:
-		if s.primary.Instance != s.plan.op.To {
+		if s.lost = false; s.primary.Instance != s.plan.op.To {
 			s.backs = nil // whoever followed the primary before has to be judged again
 		}
-		s.primary = topology.Primary{Instance: s.plan.op.To, Epoch: s.plan.op.Epoch}
+		s.primary, s.peek = topology.Primary{Instance: s.plan.op.To, Epoch: s.plan.op.Epoch}, time.Time{}
+	case stepPeek:
+		return s.peeked(in.SemiSync)
 	case stepSettle:
 		return s.settled(true)
 	case stepEpoch:
@@ -85,7 +89,7 @@ func (s state) finished() (state, []action) {
 		}
 		return s.end()
 	case planSwitchover:
-		s = s.serving()
+		s = s.served()
 		if p.op.ID == "" {
 			return s.end()
 		}
@@ -98,20 +102,41 @@ func (s state) finished() (state, []action) {
 		}
 		return s.end(actReply{ID: p.op.ID, Outcome: replyAborted, Op: p.op, Phase: p.failed, Reasons: p.why, Notes: p.notes})
 	case planFailover:
-		s = s.serving()
+		s = s.served()
 		return s.end(actReply{ID: p.op.ID, Outcome: replyCompleted, Op: p.op, Notes: p.notes})
 	case planRetreat:
 		return s.retreated()
 	case planReturn:
 		return s.returned()
 	case planRelink:
-		s.awayTrouble = nil
+		s.awayTrouble, s.peek = nil, time.Time{}
 		return s.end()
 	case planInspect, planClose, planSettle, planPeek:
 		return s.end()
 	default:
 		return s.end()
 	}
+}
+
+// peeked remembers whether commits wait for an acknowledgement. While everybody is there, that they do not any more is
+// what an operator wanted.
+func (s state) peeked(semiSync bool) (state, []action) {
+	if semiSync == s.known.SemiSync || !semiSync && len(s.known.Away) > 0 {
+		return s.advance()
+	}
+	p := *s.plan
+	p.semiSync = &semiSync
+	p.steps = append(slices.Clone(p.steps), stepKeep)
+	s.plan = &p
+	return s.advance()
+}
+
+// served is serving after steps that may have taken long since the primary was opened: it may have been away meanwhile.
+func (s state) served() state {
+	lost := s.lost
+	s = s.serving()
+	s.lost = lost
+	return s
 }
 
 // serving is the state in which the primary serves.
@@ -178,7 +203,7 @@ func (s state) failedInstall(in inDone) (state, []action) {
 			s.mode, s.reasons, s.plan = StateNoPrimary, in.Reasons, nil
 			return s, []action{actStop{Denied: true}}
 		}
-	case stepEpoch, stepResume:
+	case stepEpoch, stepResume, stepSemiSync, stepPark:
 		s.plan = s.plan.note(in.Reasons...)
 		return s.advance()
 	default:

@@ -107,6 +107,9 @@ func (s state) tooOften() []string {
 	recent := 0
 	var last time.Time
 	for _, at := range s.known.Failovers {
+		if at.After(s.now) {
+			continue // the clock was set back
+		}
 		if s.now.Sub(at) < time.Hour {
 			recent++
 		}
@@ -138,6 +141,7 @@ func (s state) assessed(v view) (state, []action) {
 	s.epoch = max(s.epoch, v.newestRow().Epoch)
 	p.op.Epoch = s.epoch + 1
 	c := chooseFailover(s.marked(v), p.op.From.Name, p.failover, s.policy)
+	c.SemiSync = c.SemiSync || s.known.SemiSync
 	p.op.To, p.op.Repoint, p.op.SemiSync, p.op.FilePos = c.To, c.Repoint, c.SemiSync, c.FilePos
 	p.notes = c.Warnings
 	if c.To.Known() {
@@ -159,6 +163,11 @@ func (s state) assessed(v view) (state, []action) {
 	}
 	p.steps = failoverSteps(c, p.op.Cause)
 	p.away, p.setAway = append(without(s.known.Away, p.op.From.Name), p.op.Gone), true
+	for _, x := range v { // they go on following the old primary, or nobody, until they are looked after
+		if _, already := s.awayServer(x.Instance.Name); !x.ok() && !already && x.Instance != p.op.From {
+			p.away = append(p.away, s.interrupted(&p, x.Instance.Name))
+		}
+	}
 	s.plan, s.mode = &p, StateSwitching
 	s.reasons = []string{s.trouble(), fmt.Sprintf("%s is taking over from %s.", p.op.To.Name, p.op.From.Name)}
 	return s.advance()
@@ -167,15 +176,18 @@ func (s state) assessed(v view) (state, []action) {
 // cameBack reports whether the old primary answers again before anything was opened, and not because we have closed it.
 func (s state) cameBack() bool {
 	p := s.plan
-	if p.op.Force || p.op.Gone.Fence == fence.Proved.String() || s.verdict.Primary != p.op.From.Name || s.verdict.Kind != detect.Fine {
+	if p.op.Force || p.op.Gone.Fence == fence.Proved.String() || s.verdict.Primary != p.op.From.Name {
 		return false
 	}
-	for _, name := range p.steps[p.at:] {
-		if name == stepPromote {
-			return p.steps[p.at] != stepPromote
-		}
+	rest := p.steps[p.at:]
+	switch s.verdict.Kind {
+	case detect.Fine:
+		return slices.Contains(rest, stepPromote) && rest[0] != stepPromote
+	case detect.MyLink: // the standby receives from it, as long as we let it
+		return slices.Contains(rest, stepSilence) && rest[0] != stepSilence
+	default:
+		return false
 	}
-	return false
 }
 
 // noFailover gives up before anything was changed.
@@ -256,7 +268,7 @@ func (s state) failedFailover(in inDone) (state, []action) {
 	case stepRepoint:
 		return s.strayed(in)
 	case stepEpoch, stepSemiSync, stepFollow, stepPark, stepKeep:
-		if in.Step == stepKeep && s.primary.Instance != p.op.To {
+		if in.Step == stepKeep && slices.Contains(p.steps[p.at:], stepPromote) {
 			return s.retreat(in.Step, in.Reasons)
 		}
 		s.plan = p.note(in.Reasons...)
@@ -277,13 +289,21 @@ func (s state) strayed(in inDone) (state, []action) {
 		if _, already := s.awayServer(name); already {
 			continue
 		}
-		p.away = append(without(p.away, name), coord.Departure{
-			Server: name, Epoch: p.op.Epoch, At: s.now, Why: "interrupted", Fence: "fenced-proved", WindowMS: -1, FilePos: p.op.FilePos, SemiSync: p.op.SemiSync,
-		})
+		p.away = append(without(p.away, name), s.interrupted(p, name))
 	}
-	p.steps = slices.Insert(slices.Clone(p.steps), p.at+1, stepKeep)
+	if s.primary.Instance == p.op.To { // otherwise it is stored together with the new primary
+		p.steps = slices.Insert(slices.Clone(p.steps), p.at+1, stepKeep)
+	}
 	s.plan = p
 	return s.advance()
+}
+
+// interrupted is the departure of a server that is not to blame for anything, but does not follow the new primary.
+func (s state) interrupted(p *plan, name string) coord.Departure {
+	return coord.Departure{
+		Server: name, Epoch: p.op.Epoch, At: s.now, Operation: p.op.ID, Why: "interrupted", Fence: "fenced-proved", WindowMS: -1,
+		FilePos: p.op.FilePos, SemiSync: p.op.SemiSync,
+	}
 }
 
 // retreat lets the candidate follow again. Nothing was opened; the old primary, if we have closed it, is opened again
@@ -291,14 +311,22 @@ func (s state) strayed(in inDone) (state, []action) {
 func (s state) retreat(failed stepName, why []string) (state, []action) {
 	p := s.plan
 	steps := []stepName{stepReconnect, stepUnmark}
-	s.held = true // cutoff holds clients before anything in it can fail
+	if s.held = true; failed == stepCutoff { // it tells the data path before anything in it can fail
+		s.primary = topology.Primary{Epoch: s.primary.Epoch}
+	}
 	if failed == stepAssess || failed == stepNote || failed == stepCutoff {
 		steps = []stepName{stepUnmark}
 	}
-	return s.begin(&plan{
+	q := &plan{
 		kind: planRetreat, steps: steps, op: p.op, failed: failed, why: why, notes: p.notes, auto: p.auto,
 		away: without(s.known.Away, p.op.From.Name), setAway: true,
-	})
+	}
+	if failed == stepDetach { // a statement that was given up may still stop its replication
+		gone := s.interrupted(p, p.op.To.Name)
+		gone.Epoch, gone.Circular = s.known.Epoch, p.op.Gone.Circular
+		q.away = append(without(q.away, p.op.To.Name), gone)
+	}
+	return s.begin(q)
 }
 
 // takeBack undoes what an earlier process has begun of a failover and not ended, before it opened anything. The standby

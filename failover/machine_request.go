@@ -21,6 +21,12 @@ func (s state) request(in inRequest) (state, []action) {
 
 // requestFailover begins an unplanned failover that an operator asks for, or refuses it.
 func (s state) requestFailover(in inFailover) (state, []action) {
+	if s.plan != nil && s.waiting == nil && !s.stopping && (s.plan.kind == planReturn || s.plan.kind == planRelink || s.plan.kind == planPeek) {
+		q := *s.plan // what can wait is ended
+		q.cancelled = true
+		s.plan, s.waiting = &q, in
+		return s, []action{actCancel{}}
+	}
 	if why, later := s.notNow(in); later {
 		s.waiting = in
 		return s, nil

@@ -11,6 +11,9 @@ func (s state) saving() coord.State {
 	if p.setAway {
 		out.Away = p.away
 	}
+	if p.semiSync != nil {
+		out.SemiSync = *p.semiSync
+	}
 	switch p.step() {
 	case stepMark:
 		out.Phase, out.Target = coord.PhaseSwitching, p.op.To.Name
@@ -27,6 +30,9 @@ func (s state) saving() coord.State {
 			out.Failovers = s.recentFailovers()
 		}
 	default:
+	}
+	if out.Phase == coord.PhaseSettled {
+		out.Away = without(out.Away, out.Primary.Name)
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onewriter/onewriter/coord"
@@ -53,6 +54,9 @@ func (s state) look(force bool) (state, []action) {
 		s.vetoed, s.retry = nil, time.Time{}
 	}
 	if s.primary.Instance.Known() {
+		if d, open := s.openAway(); open {
+			return s.beginReturn("", d, RejoinRequest{Server: d.Server})
+		}
 		if next, ill := s.ill(); ill {
 			return next, nil
 		}
@@ -74,6 +78,16 @@ func (s state) look(force bool) (state, []action) {
 	}
 	s.looked = now
 	return s.begin(&plan{kind: planInspect, steps: []stepName{stepInspect}})
+}
+
+// openAway finds a server that was left behind and is seen writable: it is closed at once, whatever else is the matter.
+func (s state) openAway() (coord.Departure, bool) {
+	for _, d := range s.known.Away {
+		if x, seen := s.sightOf(d.Server); seen && x.OK && x.Writable {
+			return d, true
+		}
+	}
+	return coord.Departure{}, false
 }
 
 // ill takes a primary that lives but does not do everything: it does not let us in, or takes no writes. Clients that are
@@ -147,6 +161,9 @@ func (s state) judge(v view) (state, []action) {
 		p := s.installPlan(op, false)
 		p.away, p.setAway = away, changed
 		p.steps = append([]stepName{stepReopen}, p.steps...)
+		if s.known.SemiSync && len(away) == 0 { // before anybody writes
+			p.steps = slices.Insert(p.steps, 1, stepSemiSync)
+		}
 		return s.begin(p)
 	case verdictClose:
 		s.mode, s.reasons = StateSplit, d.Reasons
@@ -175,13 +192,32 @@ func (s state) judge(v view) (state, []action) {
 
 // install brings op.To into service. A primary that is already published goes on as it is.
 func (s state) install(op operation, newRow bool, away []coord.Departure, changed bool) (state, []action) {
-	if s.primary == (topology.Primary{Instance: op.To, Epoch: op.Epoch}) && s.schema && !newRow && !changed {
+	if s.primary == (topology.Primary{Instance: op.To, Epoch: op.Epoch}) && s.schema && !newRow && !changed && !s.restoreSemiSync(away) {
 		s = s.serving()
 		return s.end()
 	}
 	p := s.installPlan(op, newRow)
 	p.away, p.setAway = away, changed
+	p.steps = append(p.steps, s.extraSteps(op, away)...)
 	return s.begin(p)
+}
+
+// restoreSemiSync reports whether the primary has to be told again that commits wait for an acknowledgement: it may have
+// restarted, and somebody is there who acknowledges.
+func (s state) restoreSemiSync(away []coord.Departure) bool {
+	return s.known.SemiSync && len(away) == 0 && (s.lost || !s.primary.Instance.Known())
+}
+
+// extraSteps lists what has to be restored besides after a restart of the primary or of this process.
+func (s state) extraSteps(op operation, away []coord.Departure) []stepName {
+	var steps []stepName
+	if s.restoreSemiSync(away) {
+		steps = append(steps, stepSemiSync)
+	}
+	if s.known.Phase == coord.PhaseFailingOver && s.known.Target == op.To.Name {
+		steps = append(steps, stepPark)
+	}
+	return steps
 }
 
 // awayAfter lists the servers that are away once what d says was done: the primary is not, a server that was closed

@@ -209,7 +209,7 @@ func (cl *cluster) feedRouting(ctx context.Context) {
 	for {
 		select {
 		case s := <-snapshots:
-			cl.data.Observe(standbysOf(s, cl.data.Primary().Instance.Name))
+			cl.data.Observe(standbysOf(s, cl.data.Primary().Instance.Name, cl.control.Status().Away))
 		case <-ctx.Done():
 			return
 		}
@@ -225,14 +225,17 @@ func (cl *cluster) close() {
 	}
 }
 
-// standbysOf judges which servers can serve reads as standby.
-func standbysOf(s *topology.Snapshot, primary string) []router.Standby {
+// standbysOf judges which servers can serve reads as standby. One that is away may have rows that nobody else has.
+func standbysOf(s *topology.Snapshot, primary string, away []failover.AwayServer) []router.Standby {
 	out := make([]router.Standby, 0, len(s.Servers))
 	for _, o := range s.Servers {
 		if o.Instance.Name == primary {
 			continue
 		}
 		st := router.Standby{Instance: o.Instance, Ready: o.Class == topology.ClassOK && o.Facts.ReadOnly && len(o.Facts.Links) > 0}
+		for _, a := range away {
+			st.Ready = st.Ready && a.Server != o.Instance.Name
+		}
 		for _, l := range o.Facts.Links {
 			st.Ready = st.Ready && l.Running()
 			if l.LagKnown {

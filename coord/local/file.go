@@ -83,6 +83,7 @@ type document struct {
 
 	Away      []coord.Departure `json:"away,omitempty"`
 	Failovers []time.Time       `json:"failovers,omitempty"`
+	SemiSync  bool              `json:"semi_sync,omitempty"`
 }
 
 // Load implements coord.Store. A file that is damaged, too new or of another cluster is an error and never "none":
@@ -126,7 +127,7 @@ func (f *File) decode(raw []byte) (coord.State, error) {
 	return coord.State{
 		Cluster: d.Cluster, Epoch: topology.Epoch(d.Epoch),
 		Primary: topology.Instance{Name: d.Primary, Address: d.Address},
-		Phase:   phase, Target: d.Target, SavedAt: d.SavedAt, Away: d.Away, Failovers: d.Failovers,
+		Phase:   phase, Target: d.Target, SavedAt: d.SavedAt, Away: d.Away, Failovers: d.Failovers, SemiSync: d.SemiSync,
 	}, nil
 }
 
@@ -147,7 +148,7 @@ func (f *File) Save(_ context.Context, state coord.State) error {
 	raw, err := json.MarshalIndent(document{
 		Version: formatVersion, Cluster: state.Cluster, Epoch: uint64(state.Epoch), Primary: state.Primary.Name,
 		Address: state.Primary.Address, Phase: state.Phase.String(), Target: state.Target, SavedAt: state.SavedAt,
-		Away: state.Away, Failovers: state.Failovers,
+		Away: state.Away, Failovers: state.Failovers, SemiSync: state.SemiSync,
 	}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the state: %w", err)
