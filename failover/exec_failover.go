@@ -257,7 +257,7 @@ func (e *executor) weigh(ctx context.Context, a actRun, out *done) error {
 		if n, ok := gtid.Missing(facts.Position, r.target); ok {
 			gone.AtLeast, gone.WindowMS = n, 0
 		}
-	case r.target.Known() || e.exactBySemiSync(a):
+	case r.target.Known() || e.exactBySemiSync(a, l.Beat):
 		gone.AtLeast, gone.WindowMS = 0, 0
 	}
 	out.Gone = gone

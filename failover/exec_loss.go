@@ -22,6 +22,7 @@ type loss struct {
 	AtLeast  uint64
 	WindowMS int64 // -1 when unknown
 	Seen     string
+	Beat     time.Time // when the newest heartbeat row that the candidate has was written; zero when it has none
 }
 
 // lossOf compares the last that was seen of the old primary with what the candidate has. AtLeast counts what was seen
@@ -38,6 +39,7 @@ func (e *executor) lossOf(ctx context.Context, conn *sql.Conn, from, to topology
 		out.AtLeast = 1 // bytes cannot be counted as transactions
 	}
 	last, ok := newestBeat(ctx, conn, e.idOf(from, facts.Links))
+	out.Beat = last
 	if !ok && !old.FactsAt.IsZero() && e.knowsReign(ctx, conn, from) {
 		last, ok = lastReceived(snap, to)
 	}
@@ -116,17 +118,24 @@ func (e *executor) semiSyncWas(i topology.Instance) flavor.SemiSync {
 }
 
 // exactBySemiSync reports whether every acknowledged transaction is certainly on the candidate: the old primary waited
-// for acknowledgements without end, before it showed a commit to anybody, and the candidate is the only one that gives
-// them.
-func (e *executor) exactBySemiSync(a actRun) bool {
+// for acknowledgements without end, before it showed a commit to anybody, and the candidate was the only one that gave
+// them. That says nothing about what was committed before, when it may not have waited: beat, the newest heartbeat row that
+// the candidate has, must have been written since.
+func (e *executor) exactBySemiSync(a actRun, beat time.Time) bool {
 	was := e.semiSyncWas(a.Op.From)
-	return a.Op.SemiSync && was.Source && was.Active && was.AfterSync && was.WaitsAlone && was.Timeout >= endless && was.Clients == 1 && len(e.cfg.Servers) == 2
+	return a.Op.SemiSync && waits(was) && was.Clients == 1 && len(e.cfg.Servers) == 2 && !beat.IsZero() && beat.After(e.semi.since)
+}
+
+// waits reports whether a server with these settings never acknowledges a commit alone.
+func waits(s flavor.SemiSync) bool {
+	return s.Source && s.Active && s.AfterSync && s.WaitsAlone && s.Timeout >= endless
 }
 
 // peeked is what is remembered of a primary for the time after its death.
 type peeked struct {
 	server   string
 	settings flavor.SemiSync
+	since    time.Time // when it was first seen to wait for acknowledgements, without a break since
 }
 
 // peek reads the primary's semi-sync settings.
@@ -140,6 +149,10 @@ func (e *executor) peek(ctx context.Context, a actRun) (err error) {
 		_ = conn.Close() // the first error is the one that counts
 		return fmt.Errorf("read the semi-sync settings of %s: %w", a.Op.To.Name, err)
 	}
-	e.semi = peeked{server: a.Op.To.Name, settings: settings}
+	since := e.semi.since
+	if e.semi.server != a.Op.To.Name || !waits(e.semi.settings) {
+		since = time.Now()
+	}
+	e.semi = peeked{server: a.Op.To.Name, settings: settings, since: since}
 	return conn.Close()
 }

@@ -29,6 +29,7 @@ type simExec struct {
 type simSemi struct {
 	server *simServer
 	source bool
+	since  time.Time
 }
 
 // simRun is run.

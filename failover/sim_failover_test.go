@@ -53,6 +53,14 @@ func (x *simExec) failoverStep(a actRun, out *inDone) error {
 	case stepDetach:
 		return x.detach(out)
 	case stepPark:
+		if !a.Op.failover() {
+			for _, name := range a.Op.Left {
+				if err := x.parkOne(x.w.server(a.Op.To.Name), x.w.server(name)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
 		if r.link == nil {
 			return nil
 		}
@@ -62,6 +70,18 @@ func (x *simExec) failoverStep(a actRun, out *inDone) error {
 	default:
 		return errors.New("unknown step")
 	}
+}
+
+// parkOne stops and parks the link to a server that was left behind.
+func (x *simExec) parkOne(primary, old *simServer) error {
+	if err := x.keepApart(primary, old); err != nil {
+		return err
+	}
+	l := x.w.linkOf(primary, old)
+	if l == nil || l.parked {
+		return nil
+	}
+	return x.sql(primary, func() error { l.park(); return nil })
 }
 
 func (x *simExec) assess(a actRun) view {
@@ -117,6 +137,9 @@ func (x *simExec) lossOf(from, to *simServer, facts topology.Facts) loss {
 		out.AtLeast = 1
 	}
 	last, ok := x.w.at(to.beat[from.i]), to.beat[from.i] > 0
+	if ok {
+		out.Beat = last
+	}
 	if !ok && !old.FactsAt.IsZero() && to.row.Name == from.name() {
 		last, ok = lastReceived(x.p.snapshot(), to.inst)
 	}
@@ -128,7 +151,7 @@ func (x *simExec) lossOf(from, to *simServer, facts topology.Facts) loss {
 		if sign.IsZero() {
 			sign = x.w.clock()
 		}
-		out.WindowMS = max(1, sign.Sub(last).Milliseconds())
+		out.WindowMS = max(0, sign.Sub(last).Milliseconds()) + margin.Milliseconds()
 	}
 	return out
 }
@@ -316,7 +339,7 @@ func (x *simExec) weigh(a actRun, out *inDone) error {
 			if n, ok := gtid.Missing(r.to.facts().Position, r.target); ok {
 				out.Gone.AtLeast, out.Gone.WindowMS = n, 0
 			}
-		} else if r.target.Known() || x.semi.server == r.from && x.semi.source && len(x.w.servers) == 2 {
+		} else if r.target.Known() || x.semi.server == r.from && x.semi.source && len(x.w.servers) == 2 && !l.Beat.IsZero() && l.Beat.After(x.semi.since) {
 			out.Gone.AtLeast, out.Gone.WindowMS = 0, 0
 		}
 		return nil

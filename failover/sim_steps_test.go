@@ -27,7 +27,16 @@ func (x *simExec) carryOut(a actRun, out *inDone) error {
 		return x.save(a)
 	case stepPeek:
 		s := x.w.server(a.Op.To.Name)
-		return x.sql(s, func() error { x.semi = simSemi{s, s.semiSource}; return nil })
+		err := x.sql(s, func() error {
+			since := x.semi.since
+			if x.semi.server != s || !x.semi.source {
+				since = x.w.clock()
+			}
+			x.semi = simSemi{s, s.semiSource, since}
+			return nil
+		})
+		out.SemiSync = x.semi.server == s && x.semi.source
+		return err
 	case stepPublish:
 		return x.publish(a)
 	case stepClose:
@@ -224,23 +233,27 @@ func (x *simExec) reopen(a actRun) error {
 		return x.undoFence(a)
 	}
 	w := x.w
-	var others []*simServer
-	for _, s := range w.servers {
-		left := slices.Contains(a.Op.Left, s.name())
-		if s.name() == a.Op.To.Name {
-			continue
-		}
-		if err := x.sql(s, nil); err != nil && left {
-			continue
-		} else if err != nil {
+	to := w.server(a.Op.To.Name)
+	for _, name := range a.Op.Left {
+		if err := x.keepApart(to, w.server(name)); err != nil {
 			return err
 		}
-		if left {
-			if err := x.keepApart(w.server(a.Op.To.Name), s); err != nil {
-				return err
+	}
+	var others []*simServer
+	for _, s := range w.servers {
+		switch {
+		case s == to:
+			continue
+		case slices.Contains(a.Op.Left, s.name()):
+			if !s.frozen && x.sql(s, nil) == nil { // asked for a short while only
+				_ = x.closeOthers([]string{s.name()})
 			}
+			continue
 		}
-		if w.shape.mysql || left {
+		if err := x.sql(s, nil); err != nil {
+			return err
+		}
+		if w.shape.mysql {
 			if err := x.closeOthers([]string{s.name()}); err != nil {
 				return err
 			}
