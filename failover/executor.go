@@ -188,6 +188,7 @@ func (e *executor) carryOut(ctx context.Context, a actRun, out *done) error {
 		out.Stored, out.Found, err = e.cfg.Store.Load(ctx)
 		return err
 	case stepInspect:
+		e.semi = peeked{} // the primary may have restarted
 		out.View = e.inspect(ctx, "")
 		ev.describe(out.View)
 		return e.admitted(out.View)

@@ -44,6 +44,7 @@ type state struct {
 	peek     time.Time      // when the primary's semi-sync settings are read next
 	// awayTrouble says what went wrong last when a server that was away was brought back.
 	awayTrouble []string
+	unparked    bool // the links to servers that are away could not be kept from starting by themselves yet
 }
 
 // parking says that an operation could neither be finished nor undone for certain. Clients stay held.

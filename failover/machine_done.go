@@ -57,6 +57,8 @@ func (s state) done(in inDone) (state, []action) {
 		s.primary, s.peek = topology.Primary{Instance: s.plan.op.To, Epoch: s.plan.op.Epoch}, time.Time{}
 	case stepPeek:
 		return s.peeked(in.SemiSync)
+	case stepPark:
+		s.unparked = false
 	case stepSettle:
 		return s.settled(true)
 	case stepEpoch:
@@ -204,6 +206,7 @@ func (s state) failedInstall(in inDone) (state, []action) {
 			return s, []action{actStop{Denied: true}}
 		}
 	case stepEpoch, stepResume, stepSemiSync, stepPark:
+		s.unparked = s.unparked || in.Step == stepPark
 		s.plan = s.plan.note(in.Reasons...)
 		return s.advance()
 	default:

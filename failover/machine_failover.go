@@ -271,6 +271,7 @@ func (s state) failedFailover(in inDone) (state, []action) {
 		if in.Step == stepKeep && slices.Contains(p.steps[p.at:], stepPromote) {
 			return s.retreat(in.Step, in.Reasons)
 		}
+		s.unparked = s.unparked || in.Step == stepPark
 		s.plan = p.note(in.Reasons...)
 		return s.advance()
 	default:

@@ -116,6 +116,13 @@ func (s state) ill() (state, bool) {
 const peekEvery = 10 * time.Second
 
 func (s state) maybePeek(ticked bool) (state, []action) {
+	if ticked && s.unparked && len(s.known.Away) > 0 {
+		op := operation{To: s.primary.Instance}
+		for _, d := range s.known.Away {
+			op.Left = append(op.Left, d.Server)
+		}
+		return s.begin(&plan{kind: planPeek, steps: []stepName{stepPark}, op: op})
+	}
 	if !ticked || s.now.IsZero() || s.now.Before(s.peek) {
 		return s, nil
 	}
@@ -146,7 +153,7 @@ func (s state) asExpected() bool {
 // judge decides about a fresh inspection and begins what follows from it.
 func (s state) judge(v view) (state, []action) {
 	first := !s.booted
-	s.booted = true
+	s.booted, s.peek = true, time.Time{}
 	d := decide(question{View: v, Known: s.known, HaveKnown: s.haveKnown, MayReopen: first || s.lost || s.lapsed || !s.primary.Instance.Known()})
 	s.epoch = max(s.epoch, d.Epoch, v.newestRow().Epoch)
 	op := operation{To: d.Primary, Epoch: d.Epoch, Others: d.Others}

@@ -18,6 +18,7 @@ func (x *simExec) carryOut(a actRun, out *inDone) error {
 		out.Stored, out.Found = x.w.stored, x.w.found
 		return nil
 	case stepInspect:
+		x.semi = simSemi{}
 		out.View = x.inspect("")
 		return nil
 	case stepPrecheck:
@@ -423,7 +424,7 @@ func (x *simExec) verify(a actRun) error {
 
 func (x *simExec) promote(a actRun) error {
 	r := x.run
-	if a.Op.SemiSync && len(a.Op.Repoint) == 0 {
+	if a.Op.SemiSync && len(a.Op.Repoint) == 0 && !a.Op.failover() {
 		r.semiOn = true
 		if err := x.semiSync(r.to, true); err != nil {
 			return err
