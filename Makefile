@@ -8,9 +8,9 @@ COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # be set in the source. See ARCHITECTURE.md.
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X=runtime.godebugDefault=schedtrace=2147483647
 
-RACE := ./session/... ./router/... ./proxy/... ./health/... ./failover/... ./backend/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/gtid/...
+RACE := ./session/... ./router/... ./proxy/... ./health/... ./failover ./failover/detect ./backend/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/gtid/...
 
-.PHONY: help build demo test test-unit test-race test-integration bench bars lint deps clean
+.PHONY: help build demo test test-unit test-race test-integration bench bars chaos lint deps clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -28,10 +28,10 @@ deps: ## install the servers and clients that the tests need
 test: deps lint test-unit test-race test-integration ## everything CI runs
 
 test-unit: ## tests of the packages; those that need servers fail when these are missing
-	ONEWRITER_REQUIRE_SERVERS=1 go test -p 2 -timeout 10m $$(go list ./... | grep -v /integration)
+	ONEWRITER_REQUIRE_SERVERS=1 go test -p 2 -timeout 15m $$(go list ./... | grep -v /integration)
 
 test-race: ## the concurrent packages under the race detector
-	ONEWRITER_REQUIRE_SERVERS=1 CGO_ENABLED=1 go test -race -p 2 -timeout 10m $(RACE)
+	ONEWRITER_REQUIRE_SERVERS=1 CGO_ENABLED=1 go test -race -short -p 2 -timeout 10m $(RACE)
 
 test-integration: ## the built program with real servers and clients
 	ONEWRITER_REQUIRE_SERVERS=1 go test -count=1 -timeout 15m ./integration/...
