@@ -133,7 +133,7 @@ func (e *executor) judge(ctx context.Context, a actRun, old, primary rejoin.Serv
 	if err != nil {
 		return err
 	}
-	j.Reasons = append(j.Reasons, e.conflicts(ctx, primary, j)...)
+	j.Reasons = append(j.Reasons, e.conflicts(ctx, primary, j, a.Op.Gone)...)
 	b := &e.back
 	b.judgement, b.errant = j, nil
 	for _, t := range j.Errant {

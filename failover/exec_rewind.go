@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/failover/rejoin"
 	"github.com/onewriter/onewriter/failover/rewind"
 	"github.com/onewriter/onewriter/internal/binlog"
@@ -60,11 +61,11 @@ func (e *executor) verifyRewound(ctx context.Context, old, primary rejoin.Server
 const conflictsShown = 20
 
 // conflicts says which rows were written on both sides since the histories parted.
-func (e *executor) conflicts(ctx context.Context, primary rejoin.Server, j rejoin.Judgement) []string {
+func (e *executor) conflicts(ctx context.Context, primary rejoin.Server, j rejoin.Judgement, d coord.Departure) []string {
 	if j.Verdict != rejoin.Diverged || j.OwnOnly || e.cfg.BinlogSource == nil {
 		return nil
 	}
-	theirs, err := binlog.Errant(ctx, primary.Binlog, primary.DB, j.Position)
+	theirs, err := writtenSince(ctx, primary, j, d)
 	if err != nil {
 		return []string{fmt.Sprintf("Which rows were written on both servers could not be found out: %v.", err)}
 	}
@@ -81,4 +82,20 @@ func (e *executor) conflicts(ctx context.Context, primary rejoin.Server, j rejoi
 		out = append(out, fmt.Sprintf("The row %s of %s.%s was written on both servers.", c.Key, c.Schema, c.Table))
 	}
 	return out
+}
+
+// writtenSince gives what primary has written since it was opened: also what the server that came back has fetched of
+// it already. Without that place it is what the server lacks, by GTID; a place in its own log says nothing about another.
+func writtenSince(ctx context.Context, primary rejoin.Server, j rejoin.Judgement, d coord.Departure) ([]binlog.Transaction, error) {
+	from, err := gtid.ParseFile(d.Binlog)
+	if err == nil {
+		var list []binlog.Transaction
+		if list, err = binlog.Errant(ctx, primary.Binlog, primary.DB, from); err == nil {
+			return list, nil
+		}
+	}
+	if j.Position.Kind() == gtid.KindFile {
+		return nil, fmt.Errorf("read what %s has written since it was opened: %w", primary.Instance.Name, err)
+	}
+	return binlog.Errant(ctx, primary.Binlog, primary.DB, j.Position)
 }
