@@ -10,6 +10,7 @@ import (
 	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -235,7 +236,7 @@ func (e *executor) untilDrained(ctx context.Context, name string, d flavor.Diale
 			}
 			since = time.Now()
 		}
-		if err := pauseFor(ctx, 5*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 5*time.Millisecond); err != nil {
 			return fmt.Errorf("wait until %s has applied all that it has received: %w", name, err)
 		}
 	}

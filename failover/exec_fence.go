@@ -9,6 +9,7 @@ import (
 	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/failover/fence"
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/internal/pause"
 )
 
 // hopeless is how long a server that has not answered for seconds is waited for once more.
@@ -132,7 +133,7 @@ func (e *executor) outlived(ctx context.Context, a actRun) (*fence.Proof, error)
 	if renewed.IsZero() {
 		return nil, fmt.Errorf("the watchdog of %s was never renewed by this process", a.Op.From.Name)
 	}
-	if err := pauseFor(ctx, time.Until(renewed.Add(e.cfg.Watchdog))); err != nil {
+	if err := pause.For(ctx, time.Until(renewed.Add(e.cfg.Watchdog))); err != nil {
 		return nil, err
 	}
 	return fence.Outlived(a.Op.From.Name, renewed, e.cfg.Watchdog, time.Now())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -185,7 +186,7 @@ func (e *executor) startFollowing(ctx context.Context, conn *sql.Conn, d flavor.
 				return fmt.Errorf("its applier stopped with error %d: %s", l.SQLErrno, l.SQLError)
 			}
 		}
-		if err := pauseFor(ctx, 20*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
 			return fmt.Errorf("its replication does not come up: %w", err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/internal/pause"
 )
 
 // Throttling delays each new transaction by something between these two.
@@ -64,7 +65,7 @@ func (e *executor) throttle(ctx context.Context, a actRun, ev evidence) (err err
 		}
 		delay = min(max(2*delay, throttleMin), throttleMax)
 		e.cfg.DataPath.Throttle(delay)
-		if err := pauseFor(ctx, throttleEvery); err != nil {
+		if err := pause.For(ctx, throttleEvery); err != nil {
 			return fmt.Errorf("wait for %s to catch up: %w", a.Op.To.Name, err)
 		}
 		if now, err = e.measure(ctx, a); err != nil {
@@ -82,7 +83,7 @@ func (e *executor) throttle(ctx context.Context, a actRun, ev evidence) (err err
 func (e *executor) untilSharp(ctx context.Context, a actRun, g gap) (gap, error) {
 	end := time.Now().Add(time.Duration(e.run.period) * time.Millisecond)
 	for g.missing > 0 && time.Now().Before(end) {
-		if err := pauseFor(ctx, throttleEvery); err != nil {
+		if err := pause.For(ctx, throttleEvery); err != nil {
 			return g, fmt.Errorf("wait for the position of %s: %w", a.Op.To.Name, err)
 		}
 		var err error
@@ -179,16 +180,4 @@ func (g gap) measureBytes(ctx context.Context, r *run) (gap, error) {
 		}
 	}
 	return g, nil
-}
-
-// pauseFor waits for d or until ctx is done.
-func pauseFor(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }
