@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -19,16 +20,45 @@ func PinLinks(ctx context.Context, q Querier, d Dialect, links []topology.Link) 
 		if d.Name() != "mysql" || !l.UsesGTID {
 			continue
 		}
-		s, err := sourceOfLink(l)
-		if err != nil {
+		if err := PinLink(ctx, q, d, l); err != nil {
 			return err
-		}
-		s.File, s.Pos = pinned, 4
-		if err := d.ChangeSource(ctx, q, s); err != nil {
-			return fmt.Errorf("pin the link to %s: %w", l.Source, err)
 		}
 	}
 	return nil
+}
+
+// PinLink makes the stopped link unable to fetch anything, also after a restart, and throws away what it has received.
+// Its place, if it went by file and position, is lost.
+func PinLink(ctx context.Context, q Querier, d Dialect, l topology.Link) error {
+	s, err := sourceOfLink(l)
+	if err != nil {
+		return err
+	}
+	s.File, s.Pos = pinned, 4
+	if err := d.ChangeSource(ctx, q, s); err != nil {
+		return fmt.Errorf("pin the link to %s: %w", l.Source, err)
+	}
+	return nil
+}
+
+// PointLink makes a stopped link go on at the place at in its source's binary log, or by GTID when at is unknown.
+func PointLink(ctx context.Context, q Querier, d Dialect, l topology.Link, at gtid.Position) error {
+	s, err := sourceOfLink(l)
+	if err != nil {
+		return err
+	}
+	s.File, s.Pos, _ = at.File()
+	s.GTID = !at.Known()
+	if err := d.ChangeSource(ctx, q, s); err != nil {
+		return fmt.Errorf("point the link to %s at its place: %w", l.Source, err)
+	}
+	return nil
+}
+
+// Pinned reports whether the link is pinned.
+func Pinned(l topology.Link) bool {
+	file, _, _ := l.ReceivedFile.File()
+	return file == pinned
 }
 
 // UnpinLinks makes links that PinLinks has pinned go by GTID again.
@@ -38,17 +68,11 @@ func UnpinLinks(ctx context.Context, q Querier, d Dialect) error {
 		return fmt.Errorf("read the links: %w", err)
 	}
 	for _, l := range facts.Links {
-		file, _, _ := l.ReceivedFile.File()
-		if file != pinned {
+		if !Pinned(l) {
 			continue
 		}
-		s, err := sourceOfLink(l)
-		if err != nil {
+		if err := PointLink(ctx, q, d, l, gtid.Position{}); err != nil {
 			return err
-		}
-		s.GTID = true
-		if err := d.ChangeSource(ctx, q, s); err != nil {
-			return fmt.Errorf("unpin the link to %s: %w", l.Source, err)
 		}
 	}
 	return nil
