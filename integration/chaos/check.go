@@ -368,7 +368,7 @@ func checkCensus(h *History) []Violation {
 	if limit := h.Before.Goroutines*3/2 + 20; h.Before.Goroutines > 0 && h.After.Goroutines > limit {
 		out = append(out, broken("I13", "%d goroutines at the end, %d at the start", h.After.Goroutines, h.Before.Goroutines))
 	}
-	if before, after := h.Before.total(), h.After.total(); after > before+10 {
+	if before, after := h.Before.total(), h.After.total(); before > 0 && after > before+10 {
 		out = append(out, broken("I13", "%d connections on the servers at the end, %d at the start: %v, %v", after, before, h.After.Connections, h.Before.Connections))
 	}
 	return out
