@@ -115,6 +115,7 @@ func (k *known) count(begun time.Time) {
 		k.last.BadSince = begun
 	}
 	k.last.BadProbes++
+	k.beatErr, k.beatFailed = nil, time.Time{} // what writes met before says nothing about the server when it is back
 }
 
 // noteWritable notes since when every answer has shown the server writable.
@@ -209,7 +210,7 @@ const stuckAfter = 2 * time.Second
 
 // stuck reports that reads work and writes do not, other than for want of the table or of rights.
 func (k *known) stuck(now time.Time) bool {
-	if k.last.Class != topology.ClassOK || k.beatErr == nil || now.Sub(k.beatFailed) < stuckAfter {
+	if k.last.Class != topology.ClassOK || !k.last.Facts.Writable() || k.beatErr == nil || now.Sub(k.beatFailed) < stuckAfter {
 		return false
 	}
 	if errors.Is(k.beatErr, errReadOnly) {
