@@ -12,6 +12,7 @@ import (
 func TestKeepApart(t *testing.T) {
 	for _, f := range []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL} {
 		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
 			s := startScene(t, mysqltest.PairOptions{Flavor: f})
 			old, d := s.leave(nil)
 			s.quarantine(old)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/internal/flavor"
-	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -108,36 +107,4 @@ func watch(ctx context.Context, d time.Duration, links ...channelOf) error {
 type channelOf struct {
 	server  Server
 	channel string
-}
-
-// drained reports whether the link has applied everything it received, by the places in the source's log.
-func drained(l topology.Link) bool {
-	return !l.ReceivedFile.Known() || l.AppliedFile.Contains(l.ReceivedFile) || flavor.ReadAll(l.ApplierState) ||
-		l.Received.Kind() == gtid.KindMariaDB && l.Applied.Contains(l.Received)
-}
-
-// drain lets the applier alone work off what the stopped link has received, and stops it again: on MariaDB starting both
-// threads would delete it.
-func drain(ctx context.Context, s Server, channel string) error {
-	l, err := s.channel(ctx, channel)
-	if err != nil || drained(l) {
-		return err
-	}
-	if err := s.Dialect.StartReplica(ctx, s.DB, channel, flavor.ApplierThread); err != nil {
-		return fmt.Errorf("start the applier of %s: %w", s.Instance.Name, err)
-	}
-	err = await(ctx, s.Instance.Name+" does not apply what it has received from "+l.Source, func() (bool, error) {
-		l, err := s.channel(ctx, channel)
-		if err != nil {
-			return false, err
-		}
-		return drained(l), broken(s, l)
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.Dialect.StopReplica(ctx, s.DB, channel, flavor.ApplierThread); err != nil {
-		return fmt.Errorf("stop the applier of %s: %w", s.Instance.Name, err)
-	}
-	return nil
 }

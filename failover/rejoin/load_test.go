@@ -13,6 +13,7 @@ import (
 func TestReturnUnderLoad(t *testing.T) {
 	for _, p := range pairs {
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
 			s := startScene(t, p.opts)
 			old, d := s.leave(nil)
 			s.crash(old)
@@ -62,6 +63,7 @@ func (s *scene) load(n *node) (stop func()) {
 func TestEmptyServerIsNotClean(t *testing.T) {
 	for _, f := range []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL} {
 		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
 			s := startScene(t, mysqltest.PairOptions{Flavor: f})
 			old, d := s.leave(nil)
 			s.quarantine(old)

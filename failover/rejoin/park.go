@@ -45,37 +45,35 @@ func parked(l topology.Link) bool {
 	return err == nil && host == parkedHost
 }
 
-// unpark points a parked link of primary back at old, stopped as it is.
-func unpark(ctx context.Context, old, primary Server, d coord.Departure) error {
-	facts, err := primary.observe(ctx)
-	if err != nil {
-		return err
+// linkBack finds the link of primary back from old: by old's address or server id, else the parked one, else the one that
+// had the address of d. Pointing a link elsewhere makes the server forget the id of its source.
+func linkBack(links []topology.Link, old Server, id uint32, d coord.Departure) (topology.Link, bool) {
+	if l, ok := linkTo(links, old, id); ok {
+		return l, true
 	}
-	for _, l := range facts.Links {
-		if !parked(l) {
-			continue
+	for _, l := range links {
+		if parked(l) {
+			return l, true
 		}
-		if err := stopLink(ctx, primary, l); err != nil {
-			return err
-		}
-		host, port, err := placeOf(old, d)
-		if err != nil {
-			return err
-		}
-		if err := primary.Dialect.ChangeSource(ctx, primary.DB, flavor.Source{Channel: l.Channel, Host: host, Port: port, GTID: !d.FilePos}); err != nil {
-			return fmt.Errorf("point the link of %s back at %s: %w", primary.Instance.Name, old.Instance.Name, err)
-		}
-		return nil
 	}
-	return nil
+	for _, l := range links {
+		if d.Link != "" && l.Source == d.Link {
+			return l, true
+		}
+	}
+	return topology.Link{}, false
 }
 
-// placeOf is where old is reached by the link: as the link had it, else as we reach it.
-func placeOf(old Server, d coord.Departure) (string, int, error) {
-	host, text, err := net.SplitHostPort(d.Link)
-	if err != nil || host == parkedHost {
-		return old.hostPort()
+// placeOf is where old is reached by the link: as it is, if it is parked as it was, else as we reach it.
+func placeOf(old Server, back topology.Link, d coord.Departure) (string, int, error) {
+	for _, source := range []string{back.Source, d.Link} {
+		host, text, err := net.SplitHostPort(source)
+		if err != nil || host == "" || host == parkedHost {
+			continue
+		}
+		if port, err := strconv.Atoi(text); err == nil {
+			return host, port, nil
+		}
 	}
-	port, err := strconv.Atoi(text)
-	return host, port, err
+	return old.hostPort()
 }

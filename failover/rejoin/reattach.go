@@ -42,7 +42,7 @@ func attach(ctx context.Context, old, primary Server, acc Account, d coord.Depar
 			return fmt.Errorf("tell %s where to go on: %w", old.Instance.Name, err)
 		}
 	}
-	if change, err := needsChange(link, there, primary, d); err != nil {
+	if change, err := needsChange(link, there, primary, is.ServerID, d); err != nil {
 		return err
 	} else if change || fresh && link.UsesGTID {
 		if err := pointAt(ctx, old, primary, link.Channel, acc, d); err != nil {
@@ -92,10 +92,12 @@ func usableLink(links []topology.Link, old, primary Server, id uint32) (topology
 }
 
 // needsChange reports whether the link has to be told where to read. A link by file and position knows its place in
-// the primary's binary log, which may be behind d.Binlog already, because links start by themselves.
-func needsChange(l topology.Link, there bool, primary Server, d coord.Departure) (bool, error) {
+// the primary's binary log, which may be behind d.Binlog already, because links start by themselves. One that was
+// connected to the primary under an address that is not ours, as in a network of the servers' own, keeps it.
+// A pinned one has to fetch everything since d.Binlog again.
+func needsChange(l topology.Link, there bool, primary Server, id uint32, d coord.Departure) (bool, error) {
 	switch {
-	case there && l.Source == primary.Instance.Address && l.UsesGTID == !d.FilePos:
+	case there && (l.Source == primary.Instance.Address || l.SourceServerID == id) && l.UsesGTID == !d.FilePos && !flavor.Pinned(l):
 		return false, nil
 	case d.FilePos && d.Binlog == "":
 		return false, fmt.Errorf("the place in the binary log of %s at its promotion is not recorded", primary.Instance.Name)

@@ -28,26 +28,16 @@ var pairs = []struct {
 func TestReturn(t *testing.T) {
 	for _, p := range pairs {
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
 			s := startScene(t, p.opts)
-			for _, c := range []struct {
-				name string
-				test func(*scene)
-			}{
+			s.each(t, []sceneTest{
 				{"clean after a crash", testCleanAfterCrash},
 				{"clean without a crash", testCleanAlive},
 				{"diverged", testDiverged},
 				{"own rows only", testOwnOnly},
 				{"rebuilt", testRebuilt},
 				{"nothing recorded", testNothingRecorded},
-			} {
-				ok := t.Run(c.name, func(t *testing.T) {
-					s.t = t
-					c.test(s)
-				})
-				if s.t = t; !ok {
-					t.FailNow()
-				}
-			}
+			})
 		})
 	}
 }

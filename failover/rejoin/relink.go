@@ -13,22 +13,20 @@ import (
 	"github.com/onewriter/onewriter/topology"
 )
 
-// steady is how long both links must run before they are believed.
-const steady = 2 * time.Second
+// steady is how long both links must run before they are believed. The tests shorten it.
+var steady = 2 * time.Second
 
 // undoTimeout bounds stopping the link back again after it failed.
 const undoTimeout = 10 * time.Second
 
 // Relink restores what was between the two before the departure d, after old was judged clean, attached, and has been
-// equal and stable for a while: in a circular pair the link of primary back from old, which has been stopped since the
-// failover, and semi-sync, if commits waited for old's acknowledgement. In a star the link of primary to old is taken
-// away. Nothing of old's past reaches primary: by GTID old has nothing that primary lacks, and by file and position the
-// link begins at the end of old's binary log. When a link stops within two seconds, the link back is stopped again and
-// the error says what it stopped with.
+// equal and stable for a while: in a circular pair the link of primary back from old, which has been parked since the
+// failover, and semi-sync, if commits waited for old's acknowledgement. In a star, and where there is no link back any
+// more, none is made; one that is there is taken away from a star. Nothing of old's past reaches primary: what the link
+// has received before is dropped, by GTID old has nothing that primary lacks, and by file and position the link begins at
+// the end of old's binary log. When a link stops within two seconds, the link back is stopped again, and parked if it was,
+// and the error says what it stopped with.
 func Relink(ctx context.Context, old, primary Server, d coord.Departure) error {
-	if err := unpark(ctx, old, primary, d); err != nil {
-		return err
-	}
 	was, is, err := closedPair(ctx, old, primary)
 	if err != nil {
 		return err
@@ -40,12 +38,10 @@ func Relink(ctx context.Context, old, primary Server, d coord.Departure) error {
 	if err := caughtUp(ctx, old, primary, forward.Channel); err != nil {
 		return err
 	}
-	back, there := linkBackTo(is.Links, old, was.ServerID, d)
+	back, there := linkBack(is.Links, old, was.ServerID, d)
 	switch {
-	case d.Circular && !there:
-		return fmt.Errorf("%s has no link to %s any more; make it by hand (CHANGE MASTER TO ...) or configure a star", primary.Instance.Name, old.Instance.Name)
-	case d.Circular:
-		err = linkBack(ctx, old, primary, back, forward.Channel)
+	case there && d.Circular:
+		err = restoreBack(ctx, old, primary, back, forward.Channel, d)
 	case there:
 		err = dropLink(ctx, primary, back)
 	}
@@ -53,20 +49,6 @@ func Relink(ctx context.Context, old, primary Server, d coord.Departure) error {
 		return err
 	}
 	return semiSync(ctx, old, primary, forward.Channel)
-}
-
-// linkBackTo finds the link to old. One that was parked has forgotten the server id of its source, and its address need
-// not be ours.
-func linkBackTo(links []topology.Link, old Server, id uint32, d coord.Departure) (topology.Link, bool) {
-	if l, ok := linkTo(links, old, id); ok || d.Link == "" {
-		return l, ok
-	}
-	for _, l := range links {
-		if l.Source == d.Link {
-			return l, true
-		}
-	}
-	return topology.Link{}, false
 }
 
 // caughtUp waits until old has everything that primary has now.
@@ -98,8 +80,8 @@ func caughtUp(ctx context.Context, old, primary Server, channel string) error {
 	})
 }
 
-// linkBack starts the link of primary to old and watches both links.
-func linkBack(ctx context.Context, old, primary Server, back topology.Link, forward string) error {
+// restoreBack starts the link of primary to old, with nothing received before, and watches both links.
+func restoreBack(ctx context.Context, old, primary Server, back topology.Link, forward string, d coord.Departure) error {
 	both := []channelOf{{primary, back.Channel}, {old, forward}}
 	if back.Running() {
 		return watch(ctx, steady, both...)
@@ -107,10 +89,7 @@ func linkBack(ctx context.Context, old, primary Server, back topology.Link, forw
 	if err := stopLink(ctx, primary, back); err != nil {
 		return err
 	}
-	if err := drain(ctx, primary, back.Channel); err != nil {
-		return err
-	}
-	if err := placeBack(ctx, old, primary, back); err != nil {
+	if err := placeBack(ctx, old, primary, back, d); err != nil {
 		return err
 	}
 	err := start(ctx, primary, back.Channel, flavor.BothThreads)
@@ -122,7 +101,11 @@ func linkBack(ctx context.Context, old, primary Server, back topology.Link, forw
 	}
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	return errors.Join(err, stopLink(undo, primary, back))
+	err = errors.Join(err, stopLink(undo, primary, back))
+	if parked(back) {
+		err = errors.Join(err, Park(undo, primary, back.Channel, !back.UsesGTID))
+	}
+	return err
 }
 
 // stopLink stops what runs of the link.
@@ -133,36 +116,32 @@ func stopLink(ctx context.Context, s Server, l topology.Link) error {
 	return nil
 }
 
-// placeBack makes the link of primary to old begin where old's binary log holds nothing but what primary has. The log of
-// a server whose tail was undone, or that was rebuilt, begins anew, so that the place of before may not be in it.
-func placeBack(ctx context.Context, old, primary Server, back topology.Link) error {
-	if !back.UsesGTID {
-		return placeAtEnd(ctx, old, primary, back)
-	}
-	if primary.Dialect.Kind() != flavor.KindMariaDB {
-		return nil // the server compares the sets itself
-	}
-	return adoptPlace(ctx, old, primary)
-}
-
-// placeAtEnd points the link at the end of old's binary log. Old is closed and has nothing that primary lacks.
-func placeAtEnd(ctx context.Context, old, primary Server, back topology.Link) error {
-	host, port, err := old.hostPort()
+// placeBack points the link of primary at old, which drops what it has received, and makes it begin where old's binary log
+// holds nothing but what primary has. The log of a server whose tail was undone, or that was rebuilt, begins anew, so that
+// the place of before may not be in it. By file and position that is the end: old is closed and has nothing that primary
+// lacks.
+func placeBack(ctx context.Context, old, primary Server, back topology.Link, d coord.Departure) error {
+	host, port, err := placeOf(old, back, d)
 	if err != nil {
 		return err
 	}
-	end, err := old.Dialect.BinlogPosition(ctx, old.DB)
-	if err != nil {
-		return fmt.Errorf("read the position of the binary log of %s: %w", old.Instance.Name, err)
-	}
-	s := flavor.Source{Channel: back.Channel, Host: host, Port: port, Heartbeat: time.Second, Retry: time.Second}
-	if s.File, s.Pos, _ = end.File(); s.File == "" {
-		return fmt.Errorf("%s has no binary log", old.Instance.Name)
+	s := flavor.Source{Channel: back.Channel, Host: host, Port: port, GTID: back.UsesGTID, Heartbeat: time.Second, Retry: time.Second}
+	if !back.UsesGTID {
+		end, err := old.Dialect.BinlogPosition(ctx, old.DB)
+		if err != nil {
+			return fmt.Errorf("read the position of the binary log of %s: %w", old.Instance.Name, err)
+		}
+		if s.File, s.Pos, _ = end.File(); s.File == "" {
+			return fmt.Errorf("%s has no binary log", old.Instance.Name)
+		}
 	}
 	if err := primary.Dialect.ChangeSource(ctx, primary.DB, s); err != nil {
-		return fmt.Errorf("point %s at the end of the binary log of %s: %w", primary.Instance.Name, old.Instance.Name, err)
+		return fmt.Errorf("point the link of %s back at %s: %w", primary.Instance.Name, old.Instance.Name, err)
 	}
-	return nil
+	if !back.UsesGTID || primary.Dialect.Kind() != flavor.KindMariaDB {
+		return nil // MySQL compares the sets itself
+	}
+	return adoptPlace(ctx, old, primary)
 }
 
 // adoptPlace makes gtid_slave_pos of a MariaDB primary its own newest transaction and waits until old has that one,

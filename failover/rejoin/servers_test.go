@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/onewriter/onewriter/failover/fence"
 	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -19,6 +21,11 @@ import (
 var limits = fence.Limits{Grace: 50 * time.Millisecond, Kill: 20 * time.Millisecond, Budget: 2 * time.Second, Settle: 2 * time.Second}
 
 var account = Account{User: mysqltest.ReplicationUser, Password: mysqltest.ReplicationPassword}
+
+func TestMain(m *testing.M) {
+	steady = 300 * time.Millisecond
+	os.Exit(m.Run())
+}
 
 // scene is a running pair; each test finds it healthy, whichever server is the primary, and leaves it so.
 type scene struct {
@@ -61,6 +68,26 @@ func startScene(t *testing.T, o mysqltest.PairOptions) *scene {
 		return err == nil
 	})
 	return s
+}
+
+// sceneTest is one test of several on the same pair.
+type sceneTest struct {
+	name string
+	test func(*scene)
+}
+
+// each runs the tests one after the other.
+func (s *scene) each(t *testing.T, tests []sceneTest) {
+	t.Helper()
+	for _, c := range tests {
+		ok := t.Run(c.name, func(t *testing.T) {
+			s.t = t
+			c.test(s)
+		})
+		if s.t = t; !ok {
+			t.FailNow()
+		}
+	}
 }
 
 func newNode(t *testing.T, name string, p *mysqltest.Server) *node {
@@ -147,6 +174,16 @@ func (s *scene) leave(only func(old *node)) (*node, coord.Departure) {
 	seen := s.observe(old)
 	if only != nil {
 		only(old)
+	}
+	return s.take(candidate, link, seen)
+}
+
+// take makes the candidate the primary as it is.
+func (s *scene) take(candidate *node, link topology.Link, seen topology.Facts) (*node, coord.Departure) {
+	s.t.Helper()
+	old := s.primary
+	if err := candidate.Dialect.StopReplica(s.t.Context(), candidate.DB, link.Channel, flavor.BothThreads); err != nil {
+		s.t.Fatal(err)
 	}
 	at, err := candidate.Dialect.BinlogPosition(s.t.Context(), candidate.DB)
 	if err != nil {
@@ -283,4 +320,10 @@ func (s *scene) waitFor(what string, done func() bool) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// drained reports whether the link has applied everything it received, by the places in the source's log.
+func drained(l topology.Link) bool {
+	return !l.ReceivedFile.Known() || l.AppliedFile.Contains(l.ReceivedFile) || flavor.ReadAll(l.ApplierState) ||
+		l.Received.Kind() == gtid.KindMariaDB && l.Applied.Contains(l.Received)
 }

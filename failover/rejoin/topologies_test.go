@@ -15,6 +15,7 @@ import (
 func TestReturnToStar(t *testing.T) {
 	for _, p := range pairs {
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
 			o := p.opts
 			o.Star = true
 			s := startScene(t, o)
@@ -44,6 +45,7 @@ func TestReturnWithSemiSync(t *testing.T) {
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
 			o := p.opts
 			o.SemiSync = true
 			s := startScene(t, o)
@@ -96,6 +98,7 @@ func (s *scene) hang(n *node) {
 func TestRebuild(t *testing.T) {
 	for _, p := range pairs {
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
 			s := startScene(t, p.opts)
 			var lost []int
 			old, d := s.leave(func(old *node) { lost = s.write(old, 3) })
