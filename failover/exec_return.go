@@ -46,7 +46,7 @@ func (e *executor) carryOutReturn(ctx context.Context, a actRun, out *done) erro
 		}
 		return rejoin.Relink(ctx, old, primary, a.Op.Gone)
 	case stepRewind:
-		err = e.rewind(ctx, a, old, out)
+		err = e.rewind(ctx, a, old, primary, out)
 	case stepRebuild:
 		err = rejoin.Rebuild(ctx, old, primary, e.account())
 	case stepDiscard:

@@ -14,13 +14,24 @@ import (
 
 // target is a server as package rewind wants it.
 func target(s rejoin.Server, have gtid.Position) rewind.Target {
-	return rewind.Target{Name: s.Instance.Name, DB: s.DB, Dialect: s.Dialect, Have: have, ControlUser: s.ControlUser}
+	return rewind.Target{Name: s.Instance.Name, DB: s.DB, Dialect: s.Dialect, Have: have, Binlog: s.Binlog, ControlUser: s.ControlUser}
 }
 
-// rewind undoes what only the server has.
-func (e *executor) rewind(ctx context.Context, a actRun, old rejoin.Server, out *done) error {
+// rewind undoes what only the server has, and what it has replicated on top of that. A standby that somebody opened has
+// gone on replicating until now.
+func (e *executor) rewind(ctx context.Context, a actRun, old, primary rejoin.Server, out *done) error {
+	if err := rejoin.Quarantine(ctx, old, e.fenceLimits()); err != nil {
+		return err
+	}
+	have, err := primary.Dialect.Position(ctx, primary.DB)
+	if err != nil {
+		return fmt.Errorf("read the position of %s: %w", primary.Instance.Name, err)
+	}
 	b := &e.back
-	t := target(old, b.judgement.Primary)
+	t := target(old, have)
+	if t.FilePos = a.Op.Gone.FilePos; t.FilePos && a.Op.Gone.Binlog != "" {
+		t.Since, _ = gtid.ParseFile(a.Op.Gone.Received) // unknown is refused where it is needed
+	}
 	plan, err := rewind.MakePlan(ctx, t, b.judgement.Errant)
 	if err != nil {
 		return fmt.Errorf("plan the rewind of %s: %w", a.Op.Server, err)
@@ -32,6 +43,9 @@ func (e *executor) rewind(ctx context.Context, a actRun, old rejoin.Server, out 
 	b.undone, b.tables = r.File, plan.Tables
 	ev := evidence(out.Evidence)
 	ev.add("undone", "%d transactions, %d rows in %s", r.Transactions, r.Rows, strings.Join(plan.Tables, ", "))
+	if r.Refetch > 0 {
+		ev.add("fetched again", "%d transactions that were replicated on top of them", r.Refetch)
+	}
 	ev.add("kept in", "%s", r.File)
 	return nil
 }

@@ -19,17 +19,17 @@ const (
 
 // UndoUntil is Undo that ends at a stage, as if the process had been killed there.
 func UndoUntil(ctx context.Context, t Target, p Plan, keep string, s Stage) error {
-	m := marker{was: p.Was, claim: p.Claim, transactions: len(p.Transactions), rows: p.Rows}
+	m := p.marker()
 	var err error
 	if m.file, err = p.keep(keep, time.Now()); err != nil {
 		return err
 	}
 	return t.writing(ctx, func(conn *sql.Conn) error {
-		if err := p.rows(ctx, t, conn, &m); err != nil || s == Committed {
-			return err
-		}
 		facts, err := t.Dialect.Observe(ctx, conn)
 		if err != nil {
+			return err
+		}
+		if err := p.undo(ctx, t, conn, facts.Links, &m); err != nil || s == Committed {
 			return err
 		}
 		if err := flavor.PinLinks(ctx, conn, t.Dialect, facts.Links); err != nil {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,9 +46,15 @@ func (p Plan) write(w io.Writer, now time.Time) error {
 -- %d transactions, %d rows, in %s.
 SET NAMES utf8mb4;
 SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';
-`, p.Server, now.UTC().Format(time.RFC3339), len(p.Transactions), p.Rows, strings.Join(p.Tables, ", "))
+`, p.Server, now.UTC().Format(time.RFC3339), len(p.Transactions), p.Rows, strings.Join(p.lost(), ", "))
 	next := 0
-	for i, t := range p.Transactions {
+	for i, t := range p.tail {
+		if t.replicated {
+			for next < len(p.steps) && p.steps[next].transaction == i {
+				next++
+			}
+			continue
+		}
 		if err == nil {
 			_, err = fmt.Fprintf(w, "\n-- %s, at %s, written by server_id %d, %s\nBEGIN;\n", orDash(t.GTID), t.Place, t.Server, t.At.Format(time.RFC3339))
 		}
@@ -58,6 +66,17 @@ SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON
 		}
 	}
 	return err
+}
+
+// lost names the tables that the errant transactions changed.
+func (p Plan) lost() []string {
+	seen := map[string]bool{}
+	for _, t := range p.Transactions {
+		for _, c := range t.Changes {
+			seen[c.Schema+"."+c.Table] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
 }
 
 func orDash(s string) string {

@@ -19,6 +19,7 @@ type marker struct {
 	file         string
 	transactions int
 	rows         int
+	refetch      int
 	madeSchema   bool
 }
 
@@ -37,7 +38,7 @@ func makeTable(ctx context.Context, conn *sql.Conn) (madeSchema bool, err error)
 	}
 	for _, q := range []string{"DROP TABLE IF EXISTS " + markerTable, `CREATE TABLE ` + markerTable + ` (
   id INT NOT NULL PRIMARY KEY, was MEDIUMTEXT NOT NULL, claim MEDIUMTEXT NOT NULL, kind VARCHAR(16) NOT NULL, file TEXT NOT NULL,
-  transactions INT NOT NULL, changed INT NOT NULL, made_schema INT NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`} {
+  transactions INT NOT NULL, changed INT NOT NULL, refetch INT NOT NULL, made_schema INT NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`} {
 		if _, err := conn.ExecContext(ctx, q); err != nil {
 			return false, err
 		}
@@ -50,8 +51,8 @@ func (m marker) insert(ctx context.Context, tx *sql.Tx) error {
 	if m.madeSchema {
 		made = 1
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO "+markerTable+" (id, was, claim, kind, file, transactions, changed, made_schema) VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
-		m.was.String(), m.claim.String(), m.claim.Kind().String(), m.file, m.transactions, m.rows, made)
+	_, err := tx.ExecContext(ctx, "INSERT INTO "+markerTable+" (id, was, claim, kind, file, transactions, changed, refetch, made_schema) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
+		m.was.String(), m.claim.String(), m.claim.Kind().String(), m.file, m.transactions, m.rows, m.refetch, made)
 	return err
 }
 
@@ -59,8 +60,8 @@ func (m marker) insert(ctx context.Context, tx *sql.Tx) error {
 func readMarker(ctx context.Context, q querier) (m marker, there bool, err error) {
 	var was, claim, kind string
 	var made int
-	err = q.QueryRowContext(ctx, "SELECT was, claim, kind, file, transactions, changed, made_schema FROM "+markerTable).
-		Scan(&was, &claim, &kind, &m.file, &m.transactions, &m.rows, &made)
+	err = q.QueryRowContext(ctx, "SELECT was, claim, kind, file, transactions, changed, refetch, made_schema FROM "+markerTable).
+		Scan(&was, &claim, &kind, &m.file, &m.transactions, &m.rows, &m.refetch, &made)
 	var refused *driver.MySQLError
 	switch {
 	case errors.Is(err, sql.ErrNoRows), errors.As(err, &refused) && (refused.Number == 1146 || refused.Number == 1049 || refused.Number == 1142):

@@ -20,18 +20,22 @@ import (
 // Plan is what undoing would do. Only Plan of this package makes one.
 type Plan struct {
 	Server       string
-	Transactions []binlog.Transaction // oldest first
+	Transactions []binlog.Transaction // the errant ones, oldest first
 	Tables       []string             // schema.table, sorted
-	Rows         int
+	Rows         int                  // that the errant ones changed
+	// Refetch counts the transactions that the server has replicated on top of them. They are undone as well, and the
+	// primary sends them again.
+	Refetch int
 	// Was is the server's history with the transactions, Claim the one without; Claim is unknown on MySQL with GTID off.
 	Was, Claim gtid.Position
 
-	steps []step // oldest first
+	tail  []undone // oldest first
+	steps []step   // oldest first
 }
 
 // step is one row change as SQL.
 type step struct {
-	transaction int
+	transaction int // of the tail
 	redo, undo  string
 }
 
@@ -50,7 +54,7 @@ func (p *planner) refuse(format string, args ...any) {
 }
 
 // MakePlan finds out whether the errant transactions, oldest first and all that Have lacks, can be undone on the server,
-// and how. It changes nothing. The error is a *RefusedError with every reason against it, ErrInterrupted, or the
+// and how, together with what the server has replicated on top of them. It changes nothing. The error is a *RefusedError with every reason against it, ErrInterrupted, or the
 // server's.
 func MakePlan(ctx context.Context, t Target, errant []binlog.Transaction) (Plan, error) {
 	conn, err := t.DB.Conn(ctx)
@@ -87,17 +91,24 @@ func (p *planner) plan(ctx context.Context, errant []binlog.Transaction) (plan P
 	if plan.Claim, err = p.t.claimed(plan.Was); err != nil {
 		return plan, err
 	}
+	if plan.tail, err = p.tail(ctx, errant); err != nil {
+		return plan, err
+	}
+	if plan.Claim, err = p.t.without(ctx, plan.Claim, plan.tail); err != nil {
+		return plan, err
+	}
+	plan.Refetch = replicated(plan.tail)
 	if err := p.rights(ctx); err != nil {
 		return plan, err
 	}
-	for i, t := range errant {
-		if err := p.transaction(ctx, i, t, &plan); err != nil {
+	for i, u := range plan.tail {
+		if err := p.transaction(ctx, i, u, &plan); err != nil {
 			return plan, err
 		}
 	}
-	plan.Tables, plan.Rows = slices.Sorted(maps.Keys(p.tables)), len(plan.steps)
+	plan.Tables = slices.Sorted(maps.Keys(p.tables))
 	if len(p.reasons) == 0 {
-		err = p.single(ctx, errant)
+		err = p.single(ctx, plan.tail)
 	}
 	if err == nil && len(p.reasons) == 0 {
 		err = p.explain(ctx, plan.steps)
@@ -151,11 +162,8 @@ func (p *planner) rights(ctx context.Context) error {
 func (p *planner) mariadb() bool { return p.t.Dialect.Kind() == flavor.KindMariaDB }
 
 // transaction refuses a transaction or adds its steps.
-func (p *planner) transaction(ctx context.Context, i int, t binlog.Transaction, plan *Plan) error {
-	name := t.GTID
-	if name == "" {
-		name = t.Place.String()
-	}
+func (p *planner) transaction(ctx context.Context, i int, t undone, plan *Plan) error {
+	name := t.name()
 	for _, s := range t.Statements {
 		if len(s) > 200 {
 			s = s[:200] + "..."
@@ -167,7 +175,7 @@ func (p *planner) transaction(ctx context.Context, i int, t binlog.Transaction, 
 		if err != nil {
 			return err
 		}
-		if d == nil || !p.images(name, t, c) || c.Kind == binlog.Update && d.unchanged(c) {
+		if d == nil || !p.images(name, t.Transaction, c) || c.Kind == binlog.Update && d.unchanged(c) {
 			continue
 		}
 		p.sideEffects(name, d, c)
@@ -180,6 +188,9 @@ func (p *planner) transaction(ctx context.Context, i int, t binlog.Transaction, 
 			continue
 		}
 		plan.steps = append(plan.steps, s)
+		if !t.replicated {
+			plan.Rows++
+		}
 	}
 	return nil
 }
@@ -268,9 +279,9 @@ func (d *definition) touches(r reference, c binlog.Change) bool {
 }
 
 // single refuses rows of tables without a key of which there is more than one: which of them was written cannot be told.
-func (p *planner) single(ctx context.Context, errant []binlog.Transaction) error {
+func (p *planner) single(ctx context.Context, tail []undone) error {
 	left := map[string]string{} // condition: table, of rows that the transactions have left
-	for _, t := range errant {
+	for _, t := range tail {
 		for _, c := range t.Changes {
 			d := p.tables[c.Schema+"."+c.Table]
 			if d == nil || d.key != nil {

@@ -119,7 +119,7 @@ func (x *duo) target() rewind.Target {
 	x.t.Helper()
 	have, err := x.d.Position(x.ctx(), x.b.DB())
 	x.check(err)
-	return rewind.Target{Name: "a", DB: x.a.DB(), Dialect: x.d, Have: have, ControlUser: "root"}
+	return rewind.Target{Name: "a", DB: x.a.DB(), Dialect: x.d, Have: have, Binlog: x.source(), ControlUser: "root"}
 }
 
 func (x *duo) errant() []binlog.Transaction {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/internal/pause"
@@ -23,6 +24,12 @@ type Target struct {
 	// Have is the history of the primary with which the errant transactions were found. What both have is what the
 	// server claims afterwards. Unknown or a file position only on MySQL with GTID off.
 	Have gtid.Position
+	// Binlog is how the server's binary log is read.
+	Binlog binlog.Source
+	// FilePos: its link goes by file and position. Since is then the place in its binary log up to which the primary had
+	// everything when it was opened; what the link has brought since is fetched again if any of it has to be.
+	FilePos bool
+	Since   gtid.Position
 	// ControlUser is the user whose own reading of the binary log is no replica.
 	ControlUser string
 }

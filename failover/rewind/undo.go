@@ -9,12 +9,17 @@ import (
 
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
+	"github.com/onewriter/onewriter/topology"
 )
 
 // Report is what a rewind has done.
 type Report struct {
 	Transactions, Rows int
-	// File keeps what was undone as SQL.
+	// Refetch counts the replicated transactions that were undone as well. When there are any, the server's link is
+	// pinned and has to be pointed at the primary again, as rejoin.Reattach does: by GTID, or at the place in the primary's
+	// binary log at which it was opened.
+	Refetch int
+	// File keeps the errant transactions as SQL.
 	File string
 	// Claim is the history that the server claims now; unknown on MySQL with GTID off.
 	Claim gtid.Position
@@ -32,7 +37,8 @@ const (
 // (ErrChanged). An error after the commit leaves a marker on the server: call Resume then, also after a crash.
 func Undo(ctx context.Context, t Target, p Plan, keep string) (r Report, err error) {
 	began := time.Now()
-	if _, err := t.quiet(ctx); err != nil {
+	facts, err := t.quiet(ctx)
+	if err != nil {
 		return r, err
 	}
 	if _, there, err := readMarker(ctx, t.DB); err != nil || there {
@@ -41,12 +47,12 @@ func Undo(ctx context.Context, t Target, p Plan, keep string) (r Report, err err
 	if err := p.stillTrue(ctx, t); err != nil {
 		return r, err
 	}
-	m := marker{was: p.Was, claim: p.Claim, transactions: len(p.Transactions), rows: p.Rows}
+	m := p.marker()
 	if m.file, err = p.keep(keep, began); err != nil {
 		return r, err
 	}
 	err = t.writing(ctx, func(conn *sql.Conn) error {
-		if err := p.rows(ctx, t, conn, &m); err != nil {
+		if err := p.undo(ctx, t, conn, facts.Links, &m); err != nil {
 			return err
 		}
 		return t.forget(ctx, conn, m)
@@ -59,8 +65,23 @@ func Undo(ctx context.Context, t Target, p Plan, keep string) (r Report, err err
 	return r, nil
 }
 
+// undo undoes all rows; the links of a server that has to fetch some of them again can bring nothing from then on.
+func (p Plan) undo(ctx context.Context, t Target, conn *sql.Conn, links []topology.Link, m *marker) error {
+	if err := p.pin(ctx, t, conn, links); err != nil {
+		return errors.Join(err, p.unpin(ctx, t, conn, links))
+	}
+	if err := p.rows(ctx, t, conn, m); err != nil {
+		return errors.Join(err, p.unpin(ctx, t, conn, links))
+	}
+	return nil
+}
+
+func (p Plan) marker() marker {
+	return marker{was: p.Was, claim: p.Claim, transactions: len(p.Transactions), rows: p.Rows, refetch: p.Refetch}
+}
+
 func (m marker) report() Report {
-	return Report{Transactions: m.transactions, Rows: m.rows, File: m.file, Claim: m.claim}
+	return Report{Transactions: m.transactions, Rows: m.rows, Refetch: m.refetch, File: m.file, Claim: m.claim}
 }
 
 // stillTrue checks that nothing was written since the plan was made.
@@ -141,7 +162,7 @@ func (p Plan) transaction(ctx context.Context, t Target, conn *sql.Conn, m *mark
 }
 
 func (p Plan) one(ctx context.Context, tx *sql.Tx, s step) error {
-	of := p.Transactions[s.transaction]
+	of := p.tail[s.transaction]
 	result, err := tx.ExecContext(ctx, s.undo)
 	if err != nil {
 		return fmt.Errorf("undo a row of %s (%s): %w", of.GTID, of.Place, err)
@@ -177,8 +198,10 @@ func (t Target) forget(ctx context.Context, conn *sql.Conn, m marker) error {
 			return fmt.Errorf("forget the transactions: %s claims %q, not %q", t.Name, now, m.claim)
 		}
 	}
-	if err := flavor.UnpinLinks(ctx, conn, t.Dialect); err != nil {
-		return err
+	if m.refetch == 0 {
+		if err := flavor.UnpinLinks(ctx, conn, t.Dialect); err != nil {
+			return err
+		}
 	}
 	if err := m.drop(ctx, conn); err != nil {
 		return fmt.Errorf("remove the marker: %w", err)
