@@ -120,14 +120,27 @@ func (e *executor) quarantine(ctx context.Context, a actRun, old rejoin.Server, 
 	return rejoin.Quarantine(ctx, old, e.fenceLimits())
 }
 
+// completeRewind resumes a rewind that was interrupted. The links have started by themselves if the server was restarted.
+func (e *executor) completeRewind(ctx context.Context, a *actRun, old rejoin.Server) error {
+	t := target(old, gtid.Position{})
+	there, err := rewind.Interrupted(ctx, t)
+	if err != nil || !there {
+		return err
+	}
+	if err := rejoin.Quarantine(ctx, old, e.fenceLimits()); err != nil {
+		return err
+	}
+	if _, _, err := rewind.Resume(ctx, t); err != nil {
+		return err
+	}
+	a.Op.Gone, err = rejoin.Renew(ctx, old, a.Op.Gone)
+	return err
+}
+
 // judge compares the histories and lists what only the server has.
 func (e *executor) judge(ctx context.Context, a actRun, old, primary rejoin.Server, out *done) error {
-	if _, resumed, err := rewind.Resume(ctx, target(old, gtid.Position{})); err != nil {
+	if err := e.completeRewind(ctx, &a, old); err != nil {
 		return fmt.Errorf("complete a rewind of %s that was interrupted: %w", a.Op.Server, err)
-	} else if resumed {
-		if a.Op.Gone, err = rejoin.Renew(ctx, old, a.Op.Gone); err != nil {
-			return err
-		}
 	}
 	j, err := rejoin.Judge(ctx, old, primary, a.Op.Gone)
 	if err != nil {

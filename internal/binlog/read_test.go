@@ -228,3 +228,22 @@ func TestHangingServer(t *testing.T) {
 		}
 	})
 }
+
+// TestTailAndHistoryAtAPlace: the tail is everything from a place on, and before it the server had what it had.
+func TestTailAndHistoryAtAPlace(t *testing.T) {
+	onBoth(t, nil, func(t *testing.T, s *mysqltest.Server) {
+		run(t, s.DB(), "CREATE TABLE app.a (id INT PRIMARY KEY)", "FLUSH BINARY LOGS", "INSERT INTO app.a VALUES (1)")
+		from, was := end(t, s), history(t, s)
+		run(t, s.DB(), "INSERT INTO app.a VALUES (2)", "FLUSH BINARY LOGS", "DELETE FROM app.a")
+		list, err := binlog.Tail(deadline(t), sourceOf(s), s.DB(), from)
+		if err != nil || !reflect.DeepEqual(shapes(list), []string{"insert a", "delete a, delete a"}) || !list[0].Place.Equal(from) {
+			t.Errorf("tail %q, %v", shapes(list), err)
+		}
+		if s.Flavor != mysqltest.MariaDB {
+			return
+		}
+		if got, err := binlog.HistoryAt(deadline(t), sourceOf(s), from); err != nil || !got.Equal(was) {
+			t.Errorf("history at %s: %s, %v, want %s", from, got, err, was)
+		}
+	})
+}
