@@ -81,7 +81,7 @@ func takeover(v view, p, b serverView, warnings []string, policy Policy, force b
 	link, _ := linkOf(b, p)
 	c.FilePos = !link.UsesGTID
 	_, back := p.linkFrom(b)
-	c.Circular = back || len(v) == 2 && !p.Facts.Position.Known()
+	c.Circular = back || len(v) == 2 && (!p.Facts.Position.Known() || sourceUnclear(p))
 	for _, o := range v {
 		if o.Instance.Name != b.Instance.Name && o.Instance.Name != p.Instance.Name && o.ok() && o.Away == "" {
 			c.Repoint = append(c.Repoint, o.Instance.Name)
@@ -92,6 +92,14 @@ func takeover(v view, p, b serverView, warnings []string, policy Policy, force b
 			b.Instance.Name, b.AtLeast, p.Instance.Name, policy.MaxDataLoss))
 	}
 	return c
+}
+
+// sourceUnclear reports whether p has a link of which nobody can say whose it is: one that has not connected since the
+// server started, under an address that is not ours, or one that was refused because both had the same server_id.
+func sourceUnclear(p serverView) bool {
+	return slices.ContainsFunc(p.Facts.Links, func(l topology.Link) bool {
+		return l.SourceServerID == 0 || l.SourceServerID == p.Facts.ServerID
+	})
 }
 
 // takeoverReasons says what speaks against b: hard reasons nobody can overrule, soft ones an operator can.
