@@ -17,7 +17,7 @@ const DefaultEvery = 5 * time.Minute
 const (
 	serverTimeout = 15 * time.Second // for all that one server is asked
 	deepEvery     = time.Hour        // how often Run looks through the tables
-	blockedEvery  = 30 * time.Second // how often Run looks again while something blocks
+	blockedEvery  = 5 * time.Second  // how often Run looks again while something blocks
 )
 
 // Config says which servers to examine and how often.
