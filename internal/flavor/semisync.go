@@ -76,9 +76,45 @@ func semiSyncVariables(ctx context.Context, q Querier) (map[string]string, error
 	return out, nil
 }
 
-// SetSemiSyncSource implements Replicator.
+// SetSemiSyncSource implements Replicator. Switching it off lets the commits go that wait, and returns when none waits any
+// more, so that an applier is not held up by one of its own for the rest of the timeout.
 func (common) SetSemiSyncSource(ctx context.Context, q Querier, on bool) error {
-	return setSemiSync(ctx, q, "master_enabled", on)
+	if err := setSemiSync(ctx, q, "master_enabled", on); err != nil || on {
+		return err
+	}
+	return awaitRelease(ctx, q)
+}
+
+// How often it is asked whether a commit still waits, and how long until they are waked once more, and at most.
+const (
+	releaseLook  = 5 * time.Millisecond
+	releaseAgain = 20 // looks
+	releaseLooks = 100
+)
+
+// awaitRelease waits until no commit waits for an acknowledgement. One that has missed that it may go is waked again by
+// switching on and off once more. What does not go even then goes when its time is up; that is no error.
+func awaitRelease(ctx context.Context, q Querier) error {
+	for look := 1; look <= releaseLooks; look++ {
+		waiting, err := semiSyncCount(ctx, q, "master_wait_sessions")
+		if err != nil || waiting == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(releaseLook):
+		}
+		if look%releaseAgain != 0 {
+			continue
+		}
+		for _, on := range []bool{true, false} {
+			if err := setSemiSync(ctx, q, "master_enabled", on); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // SetSemiSyncReplica implements Replicator.
