@@ -163,14 +163,14 @@ func (s state) returnSteps(p plan, j judged) []stepName {
 	case p.rejoin.DryRun:
 		return []stepName{stepKeep}
 	case p.rejoin.Method == RejoinRebuild:
-		return []stepName{stepRebuild, stepReattach, stepKeep}
+		return []stepName{stepRebuild, stepKeep, stepReattach, stepKeep}
 	case p.rejoin.Method == RejoinDiscard:
 		return []stepName{stepDiscard, stepKeep}
 	case j.Verdict == verdictClean && (asked || s.policy.Rejoin):
 		return []stepName{stepReattach, stepKeep}
 	case j.Verdict == verdictDiverged && p.rejoin.Method == RejoinRewind,
 		j.Verdict == verdictDiverged && j.OwnOnly && s.policy.Rejoin && s.policy.RejoinRewind:
-		return []stepName{stepRewind, stepReattach, stepKeep}
+		return []stepName{stepRewind, stepKeep, stepReattach, stepKeep}
 	default:
 		return []stepName{stepKeep}
 	}
