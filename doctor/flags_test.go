@@ -12,7 +12,7 @@ func TestJudgeStart(t *testing.T) {
 		"read_only is in my.cnf":               {"GLOBAL", "COMPILED", true, false, true, false},
 		"super_read_only is in my.cnf":         {"COMPILED", "GLOBAL", true, true, true, false},
 		"both are on the command line":         {"COMMAND_LINE", "COMMAND_LINE", true, true, true, false},
-		"closed at run time":                   {"COMPILED", "DYNAMIC", true, true, false, false},
+		"closed at run time":                   {"COMPILED", "DYNAMIC", true, true, false, true},
 		"read_only=0 in my.cnf":                {"GLOBAL", "COMPILED", false, false, false, false},
 		"read_only=? in my.cnf, then closed":   {"GLOBAL", "DYNAMIC", true, true, false, true},
 		"opened at run time":                   {"DYNAMIC", "COMPILED", false, false, false, true},

@@ -56,9 +56,9 @@ func newWard(t *testing.T, f mysqltest.Flavor) *ward {
 	if w.pair == nil {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
-		o := mysqltest.PairOptions{Flavor: f, Fast: true}
+		o := mysqltest.PairOptions{Flavor: f, Fast: true, Config: map[string]string{"relay-log-recovery": "0"}}
 		if f == mysqltest.MySQL {
-			o.Config = map[string]string{"plugin-load": "semisync_source.so;semisync_replica.so"}
+			o.Config["plugin-load"] = "semisync_source.so;semisync_replica.so"
 		}
 		var err error
 		if w.pair, err = mysqltest.StartPair(ctx, o); err != nil {
