@@ -330,8 +330,15 @@ func (s state) retreat(failed stepName, why []string) (state, []action) {
 	return s.begin(q)
 }
 
-// takeBack undoes what an earlier process has begun of a failover and not ended, before it opened anything. The standby
-// whose receiver it has stopped could not testify to the death of the primary any more.
+// unopened reports whether an earlier process has begun a failover and certainly opened nothing: the candidate was asked
+// and is closed.
+func (s state) unopened(v view) bool {
+	target, ok := v.find(s.known.Target)
+	return s.known.Phase == coord.PhaseFailingOver && ok && target.closed()
+}
+
+// takeBack undoes what an earlier process has begun of a failover, before it opened anything. The standby whose receiver it
+// has stopped could not testify to the death of the primary any more.
 func (s state) takeBack(v view) (state, []action) {
 	target, _ := v.find(s.known.Target)
 	from := s.known.Primary
@@ -396,12 +403,12 @@ func (s state) interrupt() (state, []action) {
 		return s, nil
 	}
 	switch s.plan.kind {
-	case planReturn, planRelink, planInspect, planPeek:
+	case planReturn, planRelink, planPeek:
 	case planSwitchover, planFailover:
 		if s.primary.Instance != s.plan.op.To || s.plan.stuck || !tidying(s.plan.step()) {
 			return s, nil
 		}
-	case planInstall, planClose, planUndo, planSettle, planRetreat:
+	case planInspect, planInstall, planClose, planUndo, planSettle, planRetreat:
 		return s, nil
 	default:
 		return s, nil

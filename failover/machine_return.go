@@ -166,7 +166,7 @@ func (s state) returnSteps(p plan, j judged) []stepName {
 		return []stepName{stepRebuild, stepKeep, stepReattach, stepKeep}
 	case p.rejoin.Method == RejoinDiscard:
 		return []stepName{stepDiscard, stepKeep}
-	case j.Verdict == verdictClean && (asked || s.policy.Rejoin):
+	case j.Verdict == verdictClean && (asked || s.policy.Rejoin || p.op.Gone.Why != "failover"):
 		return []stepName{stepReattach, stepKeep}
 	case j.Verdict == verdictDiverged && p.rejoin.Method == RejoinRewind,
 		j.Verdict == verdictDiverged && j.OwnOnly && s.policy.Rejoin && s.policy.RejoinRewind:

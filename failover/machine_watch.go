@@ -185,7 +185,7 @@ func (s state) judge(v view) (state, []action) {
 		}
 		return s.end()
 	case verdictNone:
-		if first && s.known.Phase == coord.PhaseFailingOver {
+		if !s.primary.Instance.Known() && s.unopened(v) {
 			return s.takeBack(v)
 		}
 		if s.mode != StateNoPrimary || !s.gone() { // otherwise what is said about the failure is the better reason
