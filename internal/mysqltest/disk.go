@@ -11,12 +11,25 @@ import (
 // diskDir is where a server's own file system is mounted in its directory.
 const diskDir = "disk"
 
-// Disk tells whether servers can be given a file system of their own here: that needs Linux and root.
+// Disk tells whether servers can be given a file system of their own here: that needs Linux, root, and a container that
+// lets root mount.
 func Disk() error {
 	if os.Getuid() != 0 {
 		return errors.New("mounting a file system needs root")
 	}
-	return canMount
+	if canMount != nil {
+		return canMount
+	}
+	dir, err := os.MkdirTemp("", "onewriter-mount-")
+	if err != nil {
+		return err
+	}
+	if err = mountMemory(dir, 1); err != nil {
+		err = fmt.Errorf("mounting a file system is not allowed here: %w", err)
+	} else {
+		err = unmount(dir)
+	}
+	return errors.Join(err, os.Remove(dir))
 }
 
 // mountDisk makes the directory of the data a file system in memory.
