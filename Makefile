@@ -28,7 +28,7 @@ deps: ## install the servers and clients that the tests need
 test: deps lint test-unit test-race test-integration ## everything CI runs
 
 test-unit: ## tests of the packages; those that need servers fail when these are missing
-	ONEWRITER_REQUIRE_SERVERS=1 go test -p 2 -timeout 15m $$(go list ./... | grep -v /integration)
+	ONEWRITER_REQUIRE_SERVERS=1 go test -p 3 -timeout 15m $$(go list ./... | grep -v /integration)
 
 test-race: ## the concurrent packages under the race detector
 	ONEWRITER_REQUIRE_SERVERS=1 CGO_ENABLED=1 go test -race -short -p 2 -timeout 10m $(RACE)

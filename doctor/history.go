@@ -123,7 +123,11 @@ func (x *examination) skippedBy(ctx context.Context, p, s *server, now mark) err
 			if m.primary != p.name() || !passed {
 				continue
 			}
-			if !have.Contains(m.history) {
+			lacks, err := s.lacksForGood(ctx, have, m.history)
+			if err != nil {
+				return err
+			}
+			if lacks {
 				x.foundSkipped(p, s, m, have)
 			}
 			x.remember(s.name(), now)
@@ -135,6 +139,20 @@ func (x *examination) skippedBy(ctx context.Context, p, s *server, now mark) err
 	}
 	x.remember(s.name(), now)
 	return nil
+}
+
+// lacksForGood reports whether a standby that is past the place really lacks something of want: workers of a parallel
+// applier may still have it in hand.
+func (s *server) lacksForGood(ctx context.Context, have, want gtid.Position) (bool, error) {
+	if have.Contains(want) {
+		return false, nil
+	}
+	idle, err := flavor.AppliersIdle(ctx, s.q, s.dialect)
+	if err != nil || !idle {
+		return false, err
+	}
+	now, err := s.dialect.Position(ctx, s.q)
+	return !now.Contains(want) && !gtid.Union(now, have).Contains(want), err
 }
 
 // passedBy reports whether the link is past the place, and what the standby then has for good. Of MySQL that is what it

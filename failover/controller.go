@@ -248,7 +248,7 @@ func (c *Controller) feed(in input) {
 	before := c.state
 	next, actions := step(c.state, in)
 	c.state = next
-	if before.plan != nil && next.plan == nil {
+	if before.plan != nil && next.plan == nil && !before.plan.onlyLooked() {
 		c.settled = time.Now()
 	}
 	c.publishStatus(before)

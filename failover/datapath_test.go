@@ -80,6 +80,9 @@ func (g *gateway) Cutoff(_ string, cause error) []topology.ClosedSession { retur
 func (g *gateway) Publish(p topology.Primary) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if p.Epoch < g.primary.Epoch && p.Epoch > 0 { // as the routing table does; 0 is the next process
+		return
+	}
 	g.primary = p
 	g.published = append(g.published, p)
 	g.changed.Broadcast()

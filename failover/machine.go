@@ -124,6 +124,20 @@ type operation struct {
 
 func (p *plan) step() stepName { return p.steps[p.at] }
 
+// onlyLooked reports whether the plan has changed nothing on any server so far.
+func (p *plan) onlyLooked() bool {
+	switch p.kind {
+	case planInspect, planPeek:
+		return true
+	case planSwitchover, planFailover:
+		return p.at == 0
+	case planInstall, planClose, planUndo, planSettle, planRetreat, planReturn, planRelink:
+		return false
+	default:
+		return false
+	}
+}
+
 // next returns p moved on by one step.
 func (p *plan) next() *plan {
 	q := *p
@@ -328,7 +342,10 @@ func (s state) run() action {
 
 // end drops the plan and takes up what has waited for its end.
 func (s state) end(actions ...action) (state, []action) {
-	s.plan, s.sights = nil, nil // what was seen while the plan changed things says nothing any more
+	if !s.plan.onlyLooked() {
+		s.sights = nil // what was seen while the plan changed things says nothing any more
+	}
+	s.plan = nil
 	if s.stopping {
 		return s, append(actions, actStop{})
 	}

@@ -58,6 +58,9 @@ func (e *executor) schema(ctx context.Context, a actRun, ev evidence) error {
 	ev.add("created", "%t", created)
 	var setup *SetupError
 	if errors.As(err, &setup) {
+		if f, connErr := s.fencing(ctx); connErr == nil { // the rights that it lacks as well
+			setup.SQL = SetupSQL(f.Dialect.Name(), e.cfg.ControlUser)
+		}
 		e.denied = setup
 	}
 	return err

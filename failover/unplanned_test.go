@@ -78,7 +78,10 @@ func onMortals(t *testing.T, run func(t *testing.T, m *mortal)) {
 	for _, f := range []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL} {
 		for _, filePos := range []bool{false, true} {
 			name := f.String() + map[bool]string{false: "/gtid", true: "/file"}[filePos]
-			t.Run(name, func(t *testing.T) { run(t, newMortal(t, mysqltest.PairOptions{Flavor: f, FilePos: filePos})) })
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				run(t, newMortal(t, mysqltest.PairOptions{Flavor: f, FilePos: filePos}))
+			})
 		}
 	}
 }
@@ -116,7 +119,10 @@ func TestFailoverAfterKill(t *testing.T) {
 // dead one is left behind, and when that comes back it follows.
 func TestKillInFailover(t *testing.T) {
 	for _, f := range []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL} {
-		t.Run(f.String(), func(t *testing.T) { testKillInFailover(t, newMortal(t, mysqltest.PairOptions{Flavor: f})) })
+		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
+			testKillInFailover(t, newMortal(t, mysqltest.PairOptions{Flavor: f}))
+		})
 	}
 }
 
@@ -167,6 +173,7 @@ func (m *mortal) revive(name string) {
 func TestFailoverInStar(t *testing.T) {
 	for _, f := range []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL} {
 		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
 			testFailoverInStar(t, newMortal(t, mysqltest.PairOptions{Flavor: f, Standbys: 2}))
 		})
 	}
