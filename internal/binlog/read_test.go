@@ -233,7 +233,7 @@ func TestHangingServer(t *testing.T) {
 func TestTailAndHistoryAtAPlace(t *testing.T) {
 	onBoth(t, nil, func(t *testing.T, s *mysqltest.Server) {
 		run(t, s.DB(), "CREATE TABLE app.a (id INT PRIMARY KEY)", "FLUSH BINARY LOGS", "INSERT INTO app.a VALUES (1)")
-		from, was := end(t, s), history(t, s)
+		from, was := settled(t, s), history(t, s)
 		run(t, s.DB(), "INSERT INTO app.a VALUES (2)", "FLUSH BINARY LOGS", "DELETE FROM app.a")
 		list, err := binlog.Tail(deadline(t), sourceOf(s), s.DB(), from)
 		if err != nil || !reflect.DeepEqual(shapes(list), []string{"insert a", "delete a, delete a"}) || !list[0].Place.Equal(from) {

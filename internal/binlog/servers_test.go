@@ -77,6 +77,22 @@ func end(t *testing.T, s *mysqltest.Server) gtid.Position {
 	return logs[len(logs)-1].End()
 }
 
+// settled is end once the server has written what it adds to a new file by itself, shortly after it was begun (MariaDB's
+// binlog checkpoint event).
+func settled(t *testing.T, s *mysqltest.Server) gtid.Position {
+	t.Helper()
+	for was, same := end(t, s), 0; ; {
+		time.Sleep(50 * time.Millisecond)
+		now := end(t, s)
+		if same++; !now.Equal(was) {
+			same = 0
+		}
+		if was = now; same == 5 {
+			return now
+		}
+	}
+}
+
 // history is what the server has, by GTID.
 func history(t *testing.T, s *mysqltest.Server) gtid.Position {
 	t.Helper()

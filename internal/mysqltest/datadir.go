@@ -75,6 +75,12 @@ func (in installation) initialise(ctx context.Context, dir string) error {
 		args := append([]string{"--no-defaults", "--datadir=" + dir, "--auth-root-authentication-method=normal", "--skip-test-db"}, asUser()...)
 		cmd = exec.CommandContext(ctx, program, args...)
 	}
+	tmp := dir + ".tmp" // its own, see tmpdir
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initialise a %s datadir: %w: %s", in.flavor, err, tailOf(string(out), 4000))
 	}

@@ -97,6 +97,9 @@ func (s *Server) reserve() error {
 		return err
 	}
 	s.Dir, s.locks = dir, append(s.locks, owner)
+	if err := os.Mkdir(s.tmpdir(), 0o700); err != nil {
+		return err
+	}
 	port, lock, err := reservePort()
 	if err != nil {
 		return err
@@ -111,6 +114,9 @@ func (s *Server) datadir() string {
 	}
 	return filepath.Join(s.Dir, "data")
 }
+
+// tmpdir is the server's own: a server that starts removes what looks like temporary tables from the directory it is given.
+func (s *Server) tmpdir() string { return filepath.Join(s.Dir, "tmp") }
 
 // Addr is host:port.
 func (s *Server) Addr() string { return "127.0.0.1:" + strconv.Itoa(s.Port) }
@@ -179,7 +185,7 @@ func (s *Server) launch(ctx context.Context) error {
 func (s *Server) arguments() []string {
 	args := append([]string{"--no-defaults"}, s.in.settings...)
 	args = append(append(args, asUser()...), "--datadir="+s.datadir(), "--socket="+s.Socket(),
-		"--pid-file="+filepath.Join(s.Dir, "pid"), "--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.Port),
+		"--pid-file="+filepath.Join(s.Dir, "pid"), "--tmpdir="+s.tmpdir(), "--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.Port),
 		"--server-id="+strconv.FormatUint(uint64(s.ServerID), 10))
 	all := s.settings()
 	for k, v := range s.opts.Config {
