@@ -33,6 +33,7 @@ type Cluster struct {
 	nextID    atomic.Uint64
 	wg        sync.WaitGroup // sessions
 	tallies   tallies
+	meters    map[string]*meter // by server name; the map does not change
 
 	mu        sync.Mutex
 	sessions  map[uint64]*clientSession  // guarded by mu
@@ -49,9 +50,11 @@ func NewCluster(c Config) (*Cluster, error) {
 	cl := &Cluster{
 		config: c, metrics: c.Metrics, log: c.Logger,
 		sessions: map[uint64]*clientSession{}, abilities: map[string]wire.Capability{}, tallies: newTallies(c.Servers),
+		meters: newMeters(c.Servers),
 	}
 	cl.gate.init()
 	cl.ctx, cl.stopNow = context.WithCancelCause(context.Background())
+	cl.metrics.plane.cluster.Store(cl)
 	for _, lc := range c.Listeners {
 		ln, err := net.Listen("tcp", lc.Address)
 		if err != nil {

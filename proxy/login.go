@@ -46,6 +46,7 @@ func (s *clientSession) welcome() error {
 	if err != nil {
 		_ = s.clientTC.SetWriteDeadline(time.Now().Add(time.Second))
 		payload, _ := asClientError(err)
+		s.cluster.metrics.told(err)
 		_ = client.WritePacket(withoutState(payload))
 		return err
 	}
@@ -71,6 +72,8 @@ func (s *clientSession) welcome() error {
 		return err // one that was merely lost is replaced when the first command comes
 	}
 	s.endUnit()
+	s.noteHold()
+	s.cluster.metrics.login.Observe(time.Since(s.since).Seconds())
 	return s.nudged() // the table may have changed during the login
 }
 
@@ -94,7 +97,10 @@ func (s *clientSession) firstServer() (*backend.Greeted, router.Decision, error)
 		var err error
 		switch {
 		case (d.Primary || !d.Target.Known()) && s.cluster.gate.Holding():
-			if err := s.cluster.gate.Wait(s.ctx(), time.Until(deadline)); err != nil {
+			from := s.cluster.tallies.now()
+			err := s.cluster.gate.Wait(s.ctx(), time.Until(deadline))
+			s.waited(from)
+			if err != nil {
 				return nil, d, errHeldLong(s.cluster.gate.Reason())
 			}
 			continue
@@ -116,7 +122,9 @@ func (s *clientSession) firstServer() (*backend.Greeted, router.Decision, error)
 		if time.Now().After(deadline) {
 			return nil, d, err
 		}
+		from := s.cluster.tallies.now()
 		s.cluster.waitForChange(s.ctx(), deadline)
+		s.waited(from)
 	}
 }
 
@@ -194,6 +202,7 @@ func (s *clientSession) attach(conn *backend.Conn, d router.Decision) {
 	s.server.open(conn.Conn)
 	s.answered()
 	s.where.Store(&placement{instance: d.Target, epoch: d.Epoch, primary: d.Primary, conn: conn})
+	s.attachMeter(d.Target.Name)
 }
 
 func flavorOf(version string) session.Flavor {
@@ -210,6 +219,7 @@ func (s *clientSession) refuseLogin(client *wire.PacketConn, err error) error {
 	}
 	_ = s.clientTC.SetDeadline(time.Now().Add(time.Second))
 	payload, _ := asClientError(err)
+	s.cluster.metrics.told(err)
 	_ = client.WritePacket(payload)
 	return err
 }

@@ -114,7 +114,7 @@ func (s *clientSession) enter(cmd session.Command) error {
 		if deadline.IsZero() {
 			deadline = time.Now().Add(s.cluster.config.HoldTimeout)
 		}
-		err = s.place(d)
+		err = s.move(d)
 		if err == nil {
 			return nil
 		}
@@ -123,14 +123,16 @@ func (s *clientSession) enter(cmd session.Command) error {
 		}
 		// The server may be restarting, or the pointer about to move: wait for either.
 		s.setActivity(idle)
+		from := s.cluster.tallies.now()
 		s.cluster.waitForChange(s.ctx(), deadline)
+		s.waited(from)
 	}
 }
 
 // serverAlive reports whether the server connection can take a command. Bytes that nobody asked for are a good-bye,
 // or would be taken for the next answer.
 func (s *clientSession) serverAlive() bool {
-	if time.Since(s.lastReply) < peekAfter {
+	if s.flow.now-s.replied.Load() < int64(peekAfter) {
 		return len(s.server.buf.bytes()) == 0
 	}
 	return s.server.quiet()
@@ -151,7 +153,10 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 			s.setActivity(kind)
 			if s.cluster.gate.Holding() {
 				s.setActivity(idle)
-				if err := s.cluster.gate.Wait(s.ctx(), limit); err != nil {
+				from := s.cluster.tallies.now()
+				err := s.cluster.gate.Wait(s.ctx(), limit)
+				s.waited(from)
+				if err != nil {
 					return d, errHeldLong(s.cluster.gate.Reason())
 				}
 				if s.client.gone() {
@@ -175,7 +180,9 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 		if time.Since(began) >= limit {
 			return d, errHeld(d.Reason)
 		}
+		from := s.cluster.tallies.now()
 		s.cluster.waitForChange(s.ctx(), began.Add(limit))
+		s.waited(from)
 		if s.ctx().Err() != nil {
 			return d, errShutdown()
 		}
@@ -215,7 +222,6 @@ func (s *clientSession) place(d router.Decision) error {
 	if err := s.setUp(); err != nil {
 		return err
 	}
-	s.cluster.metrics.rebuilt.Inc()
 	return nil
 }
 
@@ -250,7 +256,6 @@ func (s *clientSession) runPrelude(b []byte) error {
 	}
 	s.dropServer()
 	if refused {
-		s.cluster.metrics.rebuildFailed.Inc()
 		return errRebuild(name, err)
 	}
 	return &unreachableError{errUnreachable(name, err)}
@@ -268,6 +273,7 @@ func (s *clientSession) relay(cmd session.Command) error {
 	inTxn := s.core.InTransaction()
 	out, n := s.core.Begin(s.client.buf.bytes())
 	err := s.write(s.server.conn, out)
+	s.flow.up(cmd.Code, len(out))
 	s.client.buf.consume(n)
 	for err == nil && s.core.Streaming() {
 		if err := s.streamCommand(); err != nil {
@@ -281,6 +287,7 @@ func (s *clientSession) relay(cmd session.Command) error {
 	case err != nil:
 		return s.serverFailed(cmd, inTxn, err)
 	case !wire.HasResponse(cmd.Code):
+		s.measure(cmd.Code)
 		return nil
 	case cmd.Code == wire.ComBinlogDump || cmd.Code == wire.ComBinlogDumpGTID:
 		return s.stream()
@@ -288,6 +295,7 @@ func (s *clientSession) relay(cmd session.Command) error {
 	if err := s.response(cmd, inTxn); err != nil {
 		return err
 	}
+	s.measure(cmd.Code)
 	busy := s.core.Busy()
 	if err := s.runPrelude(s.core.FollowUp()); err != nil && busy {
 		s.rollback = err // the client has its answer; the next command is told
@@ -310,6 +318,7 @@ func (s *clientSession) streamCommand() error {
 	if err := s.write(s.server.conn, b[:n]); err != nil {
 		return s.serverFailed(s.core.Current(), s.core.InTransaction(), err)
 	}
+	s.flow.up(s.core.Current().Code, n)
 	s.client.buf.consume(n)
 	return nil
 }
@@ -329,6 +338,7 @@ func (s *clientSession) response(cmd session.Command, inTxn bool) error {
 			if werr := s.write(s.client.conn, out); werr != nil {
 				return werr
 			}
+			s.flow.down(cmd.Code, len(out))
 			s.server.buf.consume(n)
 			again = false
 			switch {
@@ -359,6 +369,7 @@ func (s *clientSession) infile() error {
 		if err := s.write(s.server.conn, b[:n]); err != nil {
 			return s.serverFailed(s.core.Current(), s.core.InTransaction(), err)
 		}
+		s.flow.up(wire.ComQuery, n)
 		s.client.buf.consume(n)
 		if done {
 			return nil
@@ -438,6 +449,7 @@ func (s *clientSession) stream() error {
 		if werr := s.write(s.client.conn, out); werr != nil {
 			err = werr
 		}
+		s.flow.down(s.core.Current().Code, len(out))
 		s.server.buf.consume(n)
 	}
 	_ = s.clientTC.SetReadDeadline(time.Unix(1, 0))

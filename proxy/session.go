@@ -52,22 +52,22 @@ type clientSession struct {
 	alert    alert
 
 	// owned by the session's goroutine
-	client    endpoint
-	server    endpoint
-	core      *session.Core
-	login     backend.LoginParams
-	secret    auth.Secret
-	offered   wire.Capability // what the greeting offered
-	salt      [wire.SaltLen]byte
-	decided   *router.State // the state that decision is about
-	decision  router.Decision
-	lastReply time.Time
-	serving   bool            // a command is under way
-	late      bool            // a nudge came meanwhile and has still to be looked after
-	shape     wire.Capability // what all servers of this session must have in common
-	doom      error           // the next command is answered with it, and the session ends
-	rollback  error           // why the open transaction was ended; for the next command
-	owed      error           // the error of a command that has no answer; for the next one that has
+	client   endpoint
+	server   endpoint
+	core     *session.Core
+	login    backend.LoginParams
+	secret   auth.Secret
+	offered  wire.Capability // what the greeting offered
+	salt     [wire.SaltLen]byte
+	decided  *router.State // the state that decision is about
+	decision router.Decision
+	flow     flow
+	serving  bool            // a command is under way
+	late     bool            // a nudge came meanwhile and has still to be looked after
+	shape    wire.Capability // what all servers of this session must have in common
+	doom     error           // the next command is answered with it, and the session ends
+	rollback error           // why the open transaction was ended; for the next command
+	owed     error           // the error of a command that has no answer; for the next one that has
 }
 
 // alert is what nudges a session out of waiting for its client, unless it is muted.
@@ -142,8 +142,10 @@ func (s *clientSession) loop() error {
 		}
 		s.commands.Add(1)
 		s.serving = true
+		s.flow.start(s.cluster.tallies.now())
 		err = s.serve(cmd)
 		s.serving = false
+		s.noteHold()
 		if err != nil {
 			if quit := s.fail(err); quit != nil {
 				return quit
@@ -218,6 +220,7 @@ func (s *clientSession) nudged() error {
 	}
 	if pins := s.core.Pins(); pins != 0 {
 		s.doom = errPinned(pins.String(), "the "+roleOf(w.primary)+" role moved from "+w.instance.Name)
+		s.cluster.metrics.moves[movePinned].Inc()
 	}
 	s.dropServer()
 	return nil
@@ -293,6 +296,7 @@ func (s *clientSession) fail(err error) error {
 // writeError sends an ERR packet that follows the client's packet with number seq.
 func (s *clientSession) writeError(err error, seq byte) error {
 	payload, _ := asClientError(err)
+	s.cluster.metrics.told(err)
 	return s.write(s.client.conn, wire.AppendPacket(nil, seq+1, payload))
 }
 
@@ -332,7 +336,7 @@ func (s *clientSession) setActivity(a activity) {
 // endUnit notes what the session is in after a command: still in a transaction, or free to move.
 func (s *clientSession) endUnit() {
 	if p := uint32(s.core.Pins()); p != s.pins.Load() {
-		s.pins.Store(p)
+		s.cluster.metrics.pinned(session.Pin(s.pins.Swap(p)), session.Pin(p))
 	}
 	if s.core.Busy() {
 		s.setActivity(writing)

@@ -28,9 +28,9 @@ func newTallies(servers []topology.Instance) tallies {
 	return t
 }
 
-// since is the moment t as it is kept: nanoseconds since the start, which no setting of the clock changes. 0 means
-// never.
-func (t tallies) since(at time.Time) int64 { return int64(at.Sub(t.start)) }
+// now is the time as it is kept: nanoseconds since the start, which no setting of the clock changes; 0 means never. It
+// reads one clock, where time.Now reads two.
+func (t *tallies) now() int64 { return int64(time.Since(t.start)) }
 
 // keep notes when the server called name answered a session that leaves it now.
 func (t tallies) keep(name string, replied int64) {
@@ -77,8 +77,8 @@ func (c *Cluster) latestReply(name string) (latest int64) {
 
 // answered notes that the server has answered.
 func (s *clientSession) answered() {
-	s.lastReply = time.Now()
-	s.replied.Store(s.cluster.tallies.since(s.lastReply))
+	s.flow.now = s.cluster.tallies.now()
+	s.replied.Store(s.flow.now)
 }
 
 // lost notes that the server connection turned out to be broken, unless it was closed on purpose.

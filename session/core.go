@@ -163,6 +163,9 @@ func (c *Core) LastGTID() string { return string(c.ledger.lastGTID) }
 // Started reports whether the client has seen part of the response under way.
 func (c *Core) Started() bool { return c.tracker.Started() }
 
+// Failed reports whether the command under way, or the last one, was answered with an error.
+func (c *Core) Failed() bool { return c.saw.failed }
+
 // Current is the command under way, or the last one.
 func (c *Core) Current() Command { return c.cmd }
 

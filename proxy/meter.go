@@ -1,0 +1,199 @@
+package proxy
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/wire"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// latencyBounds are the upper bounds of the latency histogram's buckets; what took longer is in one more.
+var latencyBounds = [...]time.Duration{
+	50 * time.Microsecond, 100 * time.Microsecond, 200 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond,
+	50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second,
+}
+
+// cell counts one command at one server. What a short command touches is on the first two of its three cache lines.
+type cell struct {
+	nanoseconds atomic.Int64 // of all commands that have an answer
+	toServer    atomic.Int64 // bytes
+	toClient    atomic.Int64 // bytes
+	buckets     [len(latencyBounds) + 1]atomic.Int64
+	failed      atomic.Int64 // answered by an ERR packet
+	unanswered  atomic.Int64 // commands that have no answer
+	_           [8]byte      // to a multiple of a cache line
+}
+
+// meter counts the commands at one server. The counts are spread over shards, so that processors seldom write to the
+// same cache line, and added up when somebody asks. Nothing is locked and nothing allocated when one is counted.
+type meter struct {
+	server string
+	shards [][]cell // by shard, then by commandSlot
+}
+
+// commandSlot is the index of a command's cell. All unknown commands share one.
+var commandSlot, slotNames = func() (slots [256]uint8, names []string) {
+	unknown := wire.CommandName(0xFF)
+	names = []string{unknown}
+	for code := range slots {
+		if name := wire.CommandName(byte(code)); name != unknown {
+			slots[code] = uint8(len(names))
+			names = append(names, name)
+		}
+	}
+	return slots, names
+}()
+
+// maxShards bounds the memory of a meter: a shard has about 7 KB.
+const maxShards = 64
+
+func newMeter(server string) *meter {
+	m := &meter{server: server, shards: make([][]cell, min(2*runtime.GOMAXPROCS(0), maxShards))}
+	for i := range m.shards {
+		m.shards[i] = make([]cell, len(slotNames))
+	}
+	return m
+}
+
+func newMeters(servers []topology.Instance) map[string]*meter {
+	meters := make(map[string]*meter, len(servers))
+	for _, s := range servers {
+		meters[s.Name] = newMeter(s.Name)
+	}
+	return meters
+}
+
+// shard is the one that the session with this id counts on.
+func (m *meter) shard(session uint64) []cell {
+	if m == nil {
+		return nil
+	}
+	return m.shards[session%uint64(len(m.shards))]
+}
+
+func (c *cell) observe(took time.Duration) {
+	i := 0
+	for i < len(latencyBounds) && took > latencyBounds[i] {
+		i++
+	}
+	c.buckets[i].Add(1)
+	c.nanoseconds.Add(int64(took))
+}
+
+// count adds up the cells of one command over all shards.
+func (m *meter) count(slot int) (t total) {
+	for _, shard := range m.shards {
+		c := &shard[slot]
+		t.took += time.Duration(c.nanoseconds.Load())
+		t.toServer += c.toServer.Load()
+		t.toClient += c.toClient.Load()
+		t.failed += c.failed.Load()
+		t.unanswered += c.unanswered.Load()
+		for i := range c.buckets {
+			t.buckets[i] += c.buckets[i].Load()
+		}
+	}
+	return t
+}
+
+// total is the sum of the cells of a command.
+type total struct {
+	took                                   time.Duration
+	toServer, toClient, failed, unanswered int64
+	buckets                                [len(latencyBounds) + 1]int64
+}
+
+// answered is the number of commands that were answered.
+func (t *total) answered() (n int64) {
+	for _, b := range t.buckets {
+		n += b
+	}
+	return n
+}
+
+// flow is what a session notes of the command under way. It belongs to the session's goroutine.
+type flow struct {
+	began    int64         // when the command was seen, as tallies.now counts
+	now      int64         // the latest time known, as tallies.now counts
+	held     time.Duration // waited for a server that takes the command
+	toServer int           // bytes not counted yet
+	toClient int           // bytes not counted yet
+	cells    []cell        // where the session's server connection is counted; nil before there was one
+	server   string        // whose cells these are
+}
+
+// flushBytes is how many bytes of a long command are counted at its end at the latest.
+const flushBytes = 1 << 20
+
+// start begins to measure a command.
+func (f *flow) start(now int64) {
+	f.began, f.now, f.held, f.toServer, f.toClient = now, now, 0, 0, 0
+}
+
+// up notes n bytes sent to the server.
+func (f *flow) up(code byte, n int) {
+	if f.toServer += n; f.toServer >= flushBytes {
+		f.flush(code)
+	}
+}
+
+// down notes n bytes sent to the client.
+func (f *flow) down(code byte, n int) {
+	if f.toClient += n; f.toClient >= flushBytes {
+		f.flush(code)
+	}
+}
+
+// flush counts the bytes noted so far.
+func (f *flow) flush(code byte) *cell {
+	if f.cells == nil {
+		return nil
+	}
+	c := &f.cells[commandSlot[code]]
+	if f.toServer > 0 {
+		c.toServer.Add(int64(f.toServer))
+	}
+	if f.toClient > 0 {
+		c.toClient.Add(int64(f.toClient))
+	}
+	f.toServer, f.toClient = 0, 0
+	return c
+}
+
+// measure counts a command that came to its end at the server.
+func (s *clientSession) measure(code byte) {
+	c := s.flow.flush(code)
+	switch {
+	case c == nil:
+	case !wire.HasResponse(code):
+		c.unanswered.Add(1)
+	default:
+		c.observe(time.Duration(s.replied.Load() - s.flow.began))
+		if s.core.Failed() {
+			c.failed.Add(1)
+		}
+	}
+}
+
+// attachMeter makes the session count on the server called name from now on.
+func (s *clientSession) attachMeter(name string) {
+	s.flow.server, s.flow.cells = name, s.cluster.meters[name].shard(s.id)
+}
+
+// waited notes that the command under way had to wait since the moment from.
+func (s *clientSession) waited(from int64) {
+	s.flow.now = s.cluster.tallies.now()
+	s.flow.held += time.Duration(s.flow.now - from)
+}
+
+// noteHold counts what the command under way, or the login, waited for a server.
+func (s *clientSession) noteHold() {
+	if s.flow.held > 0 {
+		s.cluster.metrics.held.Observe(s.flow.held.Seconds())
+		s.flow.held = 0
+	}
+}
