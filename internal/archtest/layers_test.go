@@ -66,6 +66,7 @@ var allowed = map[string][]string{
 	"internal/archtest":  {},
 	"internal/mysqltest": {"internal/flavor"},
 	"internal/wiretest":  {"internal/wire"},
+	"internal/certtest":  {},
 	"internal/faultnet":  {},
 }
 
@@ -74,6 +75,7 @@ var testOnly = map[string][]string{
 	"internal/archtest":  {},
 	"internal/mysqltest": {"cmd/onewriter", "internal/demo"},
 	"internal/wiretest":  {},
+	"internal/certtest":  {},
 	"internal/faultnet":  {},
 }
 

@@ -56,7 +56,7 @@ type exchange struct {
 // OK or ERR is left to the caller. Errors: a *wire.ServerError to be forwarded (its Raw); otherwise the client's
 // connection failed, or it broke the protocol (*wire.MalformedError...), or what Backend returned.
 func (a *Authenticator) Login(ctx context.Context, r Request) (Result, error) {
-	if err := a.limiter.wait(ctx, r.Source); err != nil {
+	if err := a.limiter.admit(ctx, r.Source); err != nil {
 		return Result{}, err
 	}
 	x := &exchange{Authenticator: a, Request: r, salt: r.Salt[:], reply: r.Auth, plugin: r.Plugin, once: r.Switch}
@@ -64,8 +64,13 @@ func (a *Authenticator) Login(ctx context.Context, r Request) (Result, error) {
 		x.plugin = PluginNative
 	}
 	result, err := x.run(ctx)
-	if isDenied(err) {
-		a.limiter.failed(r.Source)
+	if !isDenied(err) {
+		return result, err
+	}
+	// Every refused login takes a look, not only those of unknown users: the time it takes must not tell them apart.
+	x.refresh(ctx)
+	if e := a.limiter.failed(ctx, r.Source); e != nil {
+		return Result{}, e
 	}
 	return result, err
 }

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	errAccessDenied        = 1045
-	stateAccessDenied      = "28000"
-	sha2FastOK        byte = 3
-	sha2FullAuth      byte = 4
+	errAccessDenied            = 1045
+	errAccessDeniedNoPass      = 1698 // MariaDB's where no password was asked for
+	stateAccessDenied          = "28000"
+	sha2FastOK            byte = 3
+	sha2FullAuth          byte = 4
 )
 
 // explicitUser verifies a user whose password is configured.
@@ -65,8 +66,11 @@ func (x *exchange) native(ctx context.Context) (Result, error) {
 	if ok {
 		return x.finish(ctx, NewSHA1(stage1))
 	}
-	if account, _ := x.users.Lookup(x.User); x.CanSwitch && account.uses(PluginSHA2) {
+	switch account, _ := x.users.Lookup(x.User); {
+	case x.CanSwitch && account.uses(PluginSHA2):
 		return x.sha2(ctx)
+	case x.CanSwitch && account.relayed():
+		return x.finish(ctx, Secret{}) // it may be the password of another of the account's plugins
 	}
 	return x.refuse(ctx)
 }
@@ -174,7 +178,7 @@ func (x *exchange) prove(ctx context.Context, secret Secret) (Result, error) {
 
 func isDenied(err error) bool {
 	var refused *wire.ServerError
-	return errors.As(err, &refused) && refused.Code == errAccessDenied
+	return errors.As(err, &refused) && (refused.Code == errAccessDenied || refused.Code == errAccessDeniedNoPass)
 }
 
 // denied words a refusal where no server can be asked to.

@@ -18,7 +18,10 @@ const (
 	userTablePeriod  = 10 * time.Second
 	userTableFirst   = 100 * time.Millisecond // while no server is known to look at
 	userTableTimeout = 3 * time.Second
-	userTableSpacing = time.Second // between two looks that logins ask for
+	// Looks that logins ask for leave the server alone for so many times as long as the one before took: whoever
+	// makes logins fail can't keep it busy with them.
+	userTableRest    = 9
+	userTableRestMax = time.Second
 )
 
 // UserTableConfig is what a UserTable needs.
@@ -38,8 +41,9 @@ type UserTable struct {
 	accounts atomic.Pointer[map[string]Account] // nil until the first copy; the map is never changed
 	barred   atomic.Bool                        // the control account may not read the tables
 
-	turn   chan struct{} // holds one token: whoever has it may look; guards looked
+	turn   chan struct{} // holds one token: whoever has it may look; guards looked and ended
 	looked time.Time     // when the last look began
+	ended  time.Time     // and when it ended
 }
 
 // Account is what is known of all accounts of one name, whatever their hosts. It is immutable.
@@ -69,7 +73,7 @@ func (t *UserTable) Run(ctx context.Context) error {
 	defer period.Stop()
 	failing := false
 	for {
-		err := t.look(ctx, 0)
+		err := t.look(ctx, false)
 		if err != nil && !failing && ctx.Err() == nil && !errors.Is(err, errNoServer) {
 			t.config.Logger.Warn().Err(err).Msg("account table is not readable")
 		}
@@ -114,9 +118,9 @@ func (t *UserTable) Lookup(user string) (Account, bool) {
 	}, true
 }
 
-// Refresh looks at the servers' tables now, at most once a second: callers in between share a look that begins after
-// they asked.
-func (t *UserTable) Refresh(ctx context.Context) error { return t.look(ctx, userTableSpacing) }
+// Refresh looks at the servers' tables soon: looks take a tenth of the time at most, a second apart is enough in any
+// case. Those who ask in between share a look that begins after they asked.
+func (t *UserTable) Refresh(ctx context.Context) error { return t.look(ctx, true) }
 
 // refresh is Refresh for a login: it is skipped where it can't help, and an error means to go on with what is known.
 func (t *UserTable) refresh(ctx context.Context) {
@@ -130,8 +134,8 @@ func (t *UserTable) refresh(ctx context.Context) {
 	}
 }
 
-// look reads the tables, unless somebody has begun to since the call.
-func (t *UserTable) look(ctx context.Context, spacing time.Duration) error {
+// look reads the tables, unless somebody has begun to since the call; spaced from the look before if that is wanted.
+func (t *UserTable) look(ctx context.Context, spaced bool) error {
 	asked := time.Now()
 	select {
 	case <-t.turn:
@@ -142,15 +146,17 @@ func (t *UserTable) look(ctx context.Context, spacing time.Duration) error {
 	if t.looked.After(asked) {
 		return nil
 	}
-	if !t.looked.IsZero() {
-		if err := sleep(ctx, spacing-time.Since(t.looked)); err != nil {
+	if spaced {
+		rest := min(userTableRest*t.ended.Sub(t.looked), userTableRestMax)
+		if err := sleep(ctx, rest-time.Since(t.ended)); err != nil {
 			return err
 		}
 	}
 	t.looked = time.Now()
 	err := t.load(ctx)
+	t.ended = time.Now()
 	if errors.Is(err, errNoServer) {
-		t.looked = time.Time{} // nobody was asked: the next one need not wait
+		t.looked, t.ended = time.Time{}, time.Time{} // nobody was asked: the next one need not wait
 	}
 	return err
 }
@@ -248,6 +254,9 @@ func parseNativeHash(text string) (hash [sha1.Size]byte, ok bool) {
 
 // uses reports whether one of the accounts takes the client plugin.
 func (a Account) uses(plugin string) bool { return plugin != "" && slices.Contains(a.plugins, plugin) }
+
+// relayed reports whether one of the accounts takes a plugin that only client and server can do.
+func (a Account) relayed() bool { return slices.Contains(a.plugins, "") }
 
 // plugin gives the client plugin to ask with when the client answered with none of the accounts': the first that the
 // proxy can do itself, else "".
