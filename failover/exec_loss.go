@@ -87,14 +87,11 @@ func (e *executor) idOf(from topology.Instance, links []topology.Link) uint32 {
 	return 0
 }
 
-// lastReceived is when the candidate last received anything: weaker than a heartbeat row, because what it received may
-// have been old.
+// lastReceived is a moment after which the candidate has certainly received something: weaker than a heartbeat row, because
+// what it received may have been old. When it was first seen to have it says nothing, it may have come long before.
 func lastReceived(snap *topology.Snapshot, to topology.Instance) (time.Time, bool) {
 	o, ok := snap.Find(to.Name)
-	if !ok || o.FactsAt.IsZero() || o.ReceiveAge == 0 {
-		return time.Time{}, false
-	}
-	return snap.At.Add(-o.ReceiveAge), true
+	return o.ReceivedAfter, ok && !o.ReceivedAfter.IsZero()
 }
 
 // lastSign is the latest moment at which the old primary may have acknowledged something to a client of ours.

@@ -273,7 +273,7 @@ func (x *simExec) lastSign(s *simServer) time.Duration {
 // simTrace keeps the newest lines of what happened; nil keeps nothing.
 type simTrace struct{ lines []string }
 
-const simTraced = 400
+const simTraced = 20_000
 
 func (t *simTrace) add(w *world, format string, args ...any) {
 	if t == nil {

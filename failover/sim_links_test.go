@@ -304,7 +304,7 @@ func (l *simLink) restarted() {
 	if !w.shape.keepsRelay || !w.shape.mysql {
 		l.dropRelay()
 	}
-	l.io, l.sql, l.sqlErrno = true, true, 0
+	l.io, l.sql, l.sqlErrno, l.beats = true, true, 0, 0
 	w.after(w.between(10*time.Millisecond, 200*time.Millisecond), l.connect)
 }
 

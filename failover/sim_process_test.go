@@ -25,10 +25,10 @@ type simProcess struct {
 
 // simSeen is what the monitor remembers of one server.
 type simSeen struct {
-	o         topology.Observation
-	received  [2]uint64
-	changed   time.Duration
-	receivedN bool
+	o        topology.Observation
+	received [2]uint64
+	changed  time.Duration
+	looked   time.Time
 }
 
 // simStep is the step in progress.
@@ -279,12 +279,13 @@ func (p *simProcess) saw(x *simSeen, s *simServer) {
 		received[0] += l.beats
 		received[1] += uint64(l.relayFile)<<32 + uint64(l.next)
 	}
+	if x.changed != 0 && (received[0] > x.received[0] || received[1] > x.received[1]) {
+		o.ReceivedAt, o.ReceivedAfter = w.clock(), x.looked
+	}
 	if received != x.received || x.changed == 0 {
-		if x.changed != 0 {
-			o.ReceivedAt = w.clock()
-		}
 		x.received, x.changed = received, w.now
 	}
+	x.looked = w.clock()
 	o.MeasuredLag = -1
 	if p.primary.Instance.Known() && p.primary.Instance != o.Instance {
 		o.MeasuredLag = 0
@@ -339,7 +340,7 @@ func (p *simProcess) observe() {
 func (p *simProcess) setPrimary(x topology.Primary) {
 	if x.Instance != p.primary.Instance {
 		for i := range p.seen {
-			p.seen[i].o.ReceivedAt = time.Time{}
+			p.seen[i].o.ReceivedAt, p.seen[i].o.ReceivedAfter = time.Time{}, time.Time{}
 		}
 	}
 	p.primary, p.beating = x, false

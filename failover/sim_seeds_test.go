@@ -19,6 +19,8 @@ func TestSimulationSeeds(t *testing.T) {
 		"an opened server that the next process takes back":              182,
 		"the link to a server left behind could not be parked":           5099,
 		"semi-sync was off since the primary had restarted":              5218,
+		"a candidate that was away for long before the primary died":     622,
+		"a candidate that this process has never seen to receive":        967,
 		"a failover whose candidate cannot be connected to after cutoff": 91,
 	} {
 		t.Run(name, func(t *testing.T) {

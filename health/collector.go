@@ -234,7 +234,7 @@ func (c *collector) observation(i int) topology.Observation {
 		o.Lost = int(k.lost - k.lostOK) //nolint:gosec // fewer than fit
 	}
 	o.Replied = k.replied
-	o.ReceiveAge, o.ReceivedAt = k.fresh.age(c.now), k.fresh.moved
+	o.ReceiveAge, o.ReceivedAt, o.ReceivedAfter = k.fresh.age(c.now), k.fresh.moved, k.fresh.after
 	o.MeasuredLag = -1
 	if i != c.primaryIndex() && len(o.Facts.Links) > 0 {
 		o.MeasuredLag = k.lag

@@ -1,12 +1,14 @@
 package health
 
 import (
+	"errors"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -168,8 +170,47 @@ func TestReceivedAtNeedsAChange(t *testing.T) {
 			f.answer.facts.Links = []topology.Link{l}
 		})
 		time.Sleep(300 * time.Millisecond)
-		if at := r.server(t, "b").ReceivedAt; at.IsZero() || time.Since(at) > 300*time.Millisecond {
+		b := r.server(t, "b")
+		if at := b.ReceivedAt; at.IsZero() || time.Since(at) > 300*time.Millisecond {
 			t.Errorf("received at %s", at)
+		}
+		if gap := b.ReceivedAt.Sub(b.ReceivedAfter); b.ReceivedAfter.IsZero() || gap <= 0 || gap > 300*time.Millisecond {
+			t.Errorf("received after %s, at %s", b.ReceivedAfter, b.ReceivedAt)
+		}
+	})
+}
+
+// TestARestartIsNoReceipt: a server that restarts counts heartbeats anew and forgets what it has received and not applied.
+// And whatever is received while nobody looks may have come any time since the look before.
+func TestARestartIsNoReceipt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(false)
+		link := func(beats, offset uint64) {
+			r.b.set(func(f *fakeProber) {
+				l := f.answer.facts.Links[0]
+				l.Heartbeats, l.ReceivedFile = beats, gtid.FilePos("binlog.000001", offset)
+				f.answer.facts.Links = []topology.Link{l}
+			})
+		}
+		link(7, 1000)
+		r.start(t)
+		r.SetPrimary(primaryA)
+		time.Sleep(time.Second)
+		link(0, 800)
+		time.Sleep(time.Second)
+		if b := r.server(t, "b"); !b.ReceivedAt.IsZero() || !b.ReceivedAfter.IsZero() {
+			t.Errorf("after a restart: received after %s, at %s", b.ReceivedAfter, b.ReceivedAt)
+		}
+		var was report
+		r.b.set(func(f *fakeProber) { was, f.answer = f.answer, report{err: errors.New("gone")} })
+		time.Sleep(time.Second)
+		down := time.Now()
+		time.Sleep(10 * time.Second)
+		r.b.set(func(f *fakeProber) { f.answer = was })
+		link(0, 1200)
+		time.Sleep(time.Second)
+		if b := r.server(t, "b"); b.ReceivedAfter.IsZero() || b.ReceivedAfter.After(down) {
+			t.Errorf("received after %s, while nobody looked since %s", b.ReceivedAfter, down)
 		}
 	})
 }

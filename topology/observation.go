@@ -138,6 +138,9 @@ type Observation struct {
 	// ReceivedAt is when the server was last seen to have received something more than before; zero when it was not, in
 	// the time that it has been watched with the present primary.
 	ReceivedAt time.Time
+	// ReceivedAfter is the look before that one, so that something was certainly received later than this; zero when
+	// ReceivedAt is.
+	ReceivedAfter time.Time
 	// WritableSince is when the first of the present run of answers came that showed the server writable; zero when
 	// the last one did not, or when it is not known.
 	WritableSince time.Time
