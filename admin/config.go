@@ -108,6 +108,8 @@ type Config struct {
 	Journal Journal
 	// Registry holds the metrics of the whole process; the server adds its own to it. Required.
 	Registry *prometheus.Registry
+	// Pprof serves profiles of the process under /debug/pprof/, guarded like the API.
+	Pprof bool
 	// Version is shown in onewriter_build_info.
 	Version string
 	// Logger gets one line per mutation and per listener error.

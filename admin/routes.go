@@ -50,7 +50,11 @@ func (s *Server) table() []route {
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range s.table() {
+	table := s.table()
+	if s.cfg.Pprof {
+		table = append(table, profiling()...)
+	}
+	for _, r := range table {
 		var h http.Handler = r.handler
 		if r.access != streaming {
 			h = deadline(h)

@@ -130,6 +130,9 @@ type Admin struct {
 	Token Secret `yaml:"token"`
 	// TokenFile is a file with the token; a newline at its end is ignored. Set this or `token`.
 	TokenFile string `yaml:"token_file"`
+	// Pprof serves profiles of the process for developers under `/debug/pprof/`, and labels what is measured by the phase
+	// that its session is in. A profile shows no statements and no secrets; taking one costs CPU time.
+	Pprof bool `yaml:"pprof" default:"false"`
 }
 
 // Log says what is logged.

@@ -30,7 +30,9 @@ type Config struct {
 	// called by the session and must not block; nil means that nobody wants to know.
 	OnLost  func(server string)
 	Metrics *Metrics
-	Logger  zerolog.Logger
+	// PhaseLabels labels the goroutines of sessions in profiles: phase is login, idle, relay or rebuild.
+	PhaseLabels bool
+	Logger      zerolog.Logger
 }
 
 // ListenerConfig is one address that clients connect to.

@@ -18,6 +18,7 @@ import (
 // run is the life of a session. Its own frame is kept small: the runtime halves the stack of an idle session only when
 // a quarter of it, or less, is in use.
 func (s *clientSession) run() {
+	s.enterPhase(phaseLogin)
 	err := s.welcome()
 	if err != nil {
 		s.cluster.metrics.loginFailed.Inc()

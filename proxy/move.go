@@ -11,6 +11,8 @@ import (
 func (s *clientSession) move(d router.Decision) error {
 	before, began := s.flow.server, s.cluster.tallies.now()
 	pinned := s.core.Pins() != 0
+	s.enterPhase(phaseRebuild)
+	defer s.enterPhase(phaseRelay)
 	err := s.place(d)
 	s.flow.now = s.cluster.tallies.now()
 	m := s.cluster.metrics

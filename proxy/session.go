@@ -133,6 +133,7 @@ func (s *clientSession) ctx() context.Context { return s.cluster.ctx }
 // loop serves commands until the client leaves or the session has to end. The error is for the log only.
 func (s *clientSession) loop() error {
 	for {
+		s.enterPhase(phaseIdle)
 		cmd, err := s.nextCommand()
 		if err != nil {
 			return err
@@ -142,6 +143,7 @@ func (s *clientSession) loop() error {
 		}
 		s.commands.Add(1)
 		s.serving = true
+		s.enterPhase(phaseRelay)
 		s.flow.start(s.cluster.tallies.now())
 		err = s.serve(cmd)
 		s.serving = false

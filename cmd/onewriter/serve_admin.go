@@ -25,7 +25,7 @@ func newEndpoint(ctx context.Context, c *conf.Config, clusters []*cluster, journ
 	}
 	s, err := admin.New(admin.Config{
 		Address: c.Admin.Address, Token: c.Admin.Token.Reveal(), Clusters: list, Journal: adminJournal{journal},
-		Registry: registry, Version: versionLine(), Logger: log.With().Str("part", "admin").Logger(),
+		Registry: registry, Version: versionLine(), Pprof: c.Admin.Pprof, Logger: log.With().Str("part", "admin").Logger(),
 	})
 	if err != nil {
 		return nil, err

@@ -71,7 +71,7 @@ func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, regi
 	if cl.state, err = local.Open(filepath.Join(c.StateDir, cc.Name+".state"), cc.Name, holder); err != nil {
 		return nil, err
 	}
-	if err := cl.makeData(cc, servers, registry, log); err != nil {
+	if err := cl.makeData(c, cc, servers, registry, log); err != nil {
 		return nil, err
 	}
 	if err := cl.makeEyes(servers, holder, connect, registry); err != nil {
@@ -132,7 +132,7 @@ func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, jour
 }
 
 // makeData makes the data path.
-func (cl *cluster) makeData(cc conf.Cluster, servers []topology.Instance, registry *prometheus.Registry, log zerolog.Logger) error {
+func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.Instance, registry *prometheus.Registry, log zerolog.Logger) error {
 	ca, err := loadCA(cc.ServerTLS.CAFile)
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func (cl *cluster) makeData(cc conf.Cluster, servers []topology.Instance, regist
 		Name: cc.Name, Servers: servers, Authenticator: authenticator, Dialer: cl.dialer, Listeners: listeners,
 		HoldTimeout: cc.Limits.HoldTimeout, ConnectTimeout: cc.Limits.ConnectTimeout, HandshakeTimeout: cc.Limits.HandshakeTimeout,
 		OnLost:  func(server string) { cl.monitor.Kick(server) }, // there is a monitor before there is a session
-		Metrics: proxy.NewMetrics(registry, cc.Name), Logger: log,
+		Metrics: proxy.NewMetrics(registry, cc.Name), PhaseLabels: c.Admin.Pprof && c.Admin.Address != "", Logger: log,
 	})
 	return err
 }
