@@ -67,6 +67,9 @@ func TestMetricsOfThePlane(t *testing.T) {
 	time.Sleep(peekAfter + 10*time.Millisecond) // later than a session looks for that
 	c.must("SET @a = 1")
 	c.wantAt("b")
+	bed.eventually("the last query is counted", func() bool { // which is done when its answer is out
+		return scrape(t, registry)(`onewriter_commands_total{cluster="test",command="query",server="b"}`) == 3
+	})
 
 	get := scrape(t, registry)
 	for series, want := range map[string]float64{
@@ -109,6 +112,7 @@ func TestMetricsOfRefusals(t *testing.T) {
 	if err := c.exec("DO 1"); err == nil {
 		t.Fatal("a pinned session was moved")
 	}
+	bed.eventually("the session ends", func() bool { return bed.cluster.Count() == 0 })
 	get := scrape(t, registry)
 	for series, want := range map[string]float64{
 		`onewriter_client_errors_total{cluster="test",code="1290"}`:           1,
