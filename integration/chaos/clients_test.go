@@ -111,6 +111,9 @@ func (c *client) work(ctx context.Context, run func(*client) Op) {
 		if op.Outcome != OK {
 			rest = 5 * pace
 		}
+		if c.r.slow.Load() {
+			rest = 50 * pace
+		}
 		time.Sleep(rest)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type rig struct {
 	pair  *mysqltest.Pair
 	prog  *program
 	began time.Time
+	slow  atomic.Bool // the clients take long rests
 
 	linksMu sync.Mutex
 	links   map[[2]int]*faultnet.Link // from, to
@@ -131,10 +133,19 @@ func (r *rig) primary() int {
 // other is a standby.
 func (r *rig) other(primary int) int { return (primary + 1) % len(r.pair.Servers) }
 
+// patience is how long a cluster has under full load to become whole. After it the clients slow down: where the disk is
+// busy a standby may follow and never get to the end.
+const patience = 10 * time.Second
+
 // whole waits until the cluster runs with all servers; false when it does not in time.
 func (r *rig) whole(limit time.Duration) bool {
 	r.t.Helper()
 	deadline := time.Now().Add(limit)
+	slow := time.AfterFunc(patience, func() { r.slow.Store(true) })
+	defer func() {
+		slow.Stop()
+		r.slow.Store(false)
+	}()
 	quiet := 0
 	for {
 		st, err := r.prog.status(r.t.Context())
