@@ -42,7 +42,7 @@ type Cluster struct {
 	Users []User `yaml:"users"`
 	// ServerTLS says how onewriter encrypts its connections to the servers.
 	ServerTLS ServerTLS `yaml:"server_tls"`
-	// Limits bounds what clients wait for.
+	// Limits bounds what clients wait for, and what the servers are asked for at once.
 	Limits Limits `yaml:"limits"`
 	// Health says how the servers are probed.
 	Health Health `yaml:"health"`
@@ -71,6 +71,10 @@ type Server struct {
 	Priority int `yaml:"priority" default:"0" min:"-1000" max:"1000"`
 	// NeverPrimary keeps this server from ever being chosen as primary, for example because it is small or far away.
 	NeverPrimary bool `yaml:"never_primary" default:"false"`
+	// MaxConnections is how many connections of sessions this server gets at most; sessions beyond it wait. 0 is no
+	// limit. Onewriter's own connections (probes, control) do not count: leave room for about ten below the server's
+	// max_connections.
+	MaxConnections int `yaml:"max_connections" default:"0" min:"0" max:"1000000"`
 }
 
 // Control is the account onewriter uses for itself.
@@ -101,17 +105,6 @@ type User struct {
 	Password Secret `yaml:"password"`
 	// PasswordFile is a file with the password; a newline at its end is ignored. Set this or `password`.
 	PasswordFile string `yaml:"password_file"`
-}
-
-// Limits bounds what clients wait for.
-type Limits struct {
-	// HandshakeTimeout is how long a client may take to log in.
-	HandshakeTimeout time.Duration `yaml:"handshake_timeout" default:"10s" min:"100ms" max:"10m"`
-	// HoldTimeout is how long a command waits while a switchover moves the primary role or while there is no server
-	// to send it to, before it gets an error.
-	HoldTimeout time.Duration `yaml:"hold_timeout" default:"10s" min:"100ms" max:"10m"`
-	// ConnectTimeout is how long it may take to connect to a server, to log in there and to restore the session.
-	ConnectTimeout time.Duration `yaml:"connect_timeout" default:"5s" min:"100ms" max:"10m"`
 }
 
 // Coordination says how deciders agree.

@@ -50,6 +50,8 @@ type Listener struct {
 	TLS ListenerTLS `yaml:"tls"`
 	// MaxConnections is how many clients may be connected at once; the next one gets error 1040.
 	MaxConnections int `yaml:"max_connections" default:"2000" min:"1" max:"1000000"`
+	// MaxUserConnections is how many of them may be of one user; the next one gets error 1203. 0 is no limit.
+	MaxUserConnections int `yaml:"max_user_connections" default:"0" min:"0" max:"1000000"`
 }
 
 // ListenerTLS is the encryption between clients and a listener.

@@ -31,14 +31,16 @@ type Cluster struct {
 	stopNow   context.CancelCauseFunc
 	stopping  atomic.Bool
 	nextID    atomic.Uint64
-	wg        sync.WaitGroup // sessions
+	nextOwn   atomic.Uint32            // of connection ids that are ours
+	quotas    map[string]*serverQuotas // by server name; the map does not change
+	wg        sync.WaitGroup           // sessions
 	tallies   tallies
 	meters    map[string]*meter // by server name; the map does not change
 
 	mu        sync.Mutex
 	sessions  map[uint64]*clientSession  // guarded by mu
 	abilities map[string]wire.Capability // guarded by mu; by server name, from its last greeting
-	version   string                     // guarded by mu; of the last greeting
+	greetings map[string]wire.Greeting   // guarded by mu; the last one by server name
 }
 
 // NewCluster makes the data path of one cluster and binds its listeners, so that a taken port is an error at once.
@@ -50,18 +52,20 @@ func NewCluster(c Config) (*Cluster, error) {
 	cl := &Cluster{
 		config: c, metrics: c.Metrics, log: c.Logger,
 		sessions: map[uint64]*clientSession{}, abilities: map[string]wire.Capability{}, tallies: newTallies(c.Servers),
-		meters: newMeters(c.Servers),
+		meters:    newMeters(c.Servers),
+		greetings: map[string]wire.Greeting{}, quotas: newServerQuotas(c.Servers, c.Limits),
 	}
 	cl.gate.init()
 	cl.ctx, cl.stopNow = context.WithCancelCause(context.Background())
 	cl.metrics.plane.cluster.Store(cl)
+	cl.metrics.quotas.cluster.Store(cl)
 	for _, lc := range c.Listeners {
 		ln, err := net.Listen("tcp", lc.Address)
 		if err != nil {
 			cl.closeListeners()
 			return nil, fmt.Errorf("listening on %s: %w", lc.Address, err)
 		}
-		cl.listeners = append(cl.listeners, &Listener{config: lc, policy: lc.Policy, cluster: cl, ln: ln})
+		cl.listeners = append(cl.listeners, &Listener{config: lc, policy: lc.Policy, cluster: cl, ln: ln, users: userCounts{limit: lc.MaxUserConnections}})
 	}
 	return cl, nil
 }
@@ -166,6 +170,8 @@ func (c *Cluster) contain(s *clientSession) {
 	if w := s.where.Swap(nil); w != nil {
 		_ = w.conn.Close()
 	}
+	s.berth.leave()
+	s.uncountUser()
 	s.activity.Store(idle)
 	c.gate.Left()
 	_ = s.clientTC.Close()
@@ -231,7 +237,7 @@ func (c *Cluster) greet(ctx context.Context, i topology.Instance) (*backend.Gree
 	}
 	c.mu.Lock()
 	c.abilities[i.Name] = g.Greeting.Capabilities
-	c.version = g.Greeting.Version
+	c.greetings[i.Name] = g.Greeting
 	c.mu.Unlock()
 	return g, nil
 }

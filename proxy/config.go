@@ -26,6 +26,8 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// HandshakeTimeout is how long a client may take to log in. Default 10 s.
 	HandshakeTimeout time.Duration
+	// Limits bounds what the servers are asked for at once.
+	Limits Limits
 	// OnLost is told the name of a server when a session's connection to it has broken or could not be made. It is
 	// called by the session and must not block; nil means that nobody wants to know.
 	OnLost  func(server string)
@@ -44,6 +46,8 @@ type ListenerConfig struct {
 	RequireTLS bool
 	// MaxConnections is the number of sessions above which clients get error 1040. Default 2000.
 	MaxConnections int
+	// MaxUserConnections is the number of sessions of one user above which its clients get error 1203; 0 is no limit.
+	MaxUserConnections int
 }
 
 func (c *Config) setDefaults() error {
@@ -56,6 +60,7 @@ func (c *Config) setDefaults() error {
 	setDefault(&c.HoldTimeout, 10*time.Second)
 	setDefault(&c.ConnectTimeout, 5*time.Second)
 	setDefault(&c.HandshakeTimeout, 10*time.Second)
+	c.Limits.setDefaults()
 	for i := range c.Listeners {
 		if c.Listeners[i].MaxConnections <= 0 {
 			c.Listeners[i].MaxConnections = 2000

@@ -119,10 +119,11 @@ func (e *endpoint) quiet() bool {
 
 // gone reports whether the peer has certainly hung up.
 func (e *endpoint) gone() bool {
-	if e.conn == nil {
-		return true
-	}
-	n, err := peek(e.conn)
+	return e.conn == nil || hungUp(e.conn)
+}
+
+func hungUp(conn net.Conn) bool {
+	n, err := peek(conn)
 	return err == nil && n == 0 || errors.Is(err, unix.ECONNRESET)
 }
 

@@ -25,6 +25,7 @@ const (
 	erUnknownCom   = 1047 // 08S01 unknown command
 	erShutdown     = 1053 // 08S01 the connection to the server is gone
 	erNewAborting  = 1184 // 08S01 aborted connection
+	erUserLimit    = 1203 // 42000 too many connections of a user
 	erLockDeadlock = 1213 // 40001 rolled back, run the transaction again
 	erNoPrimary    = 1290 // HY000 nobody can be written to now
 	erInterrupted  = 1317 // 70100 the statement was interrupted

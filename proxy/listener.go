@@ -20,6 +20,7 @@ type Listener struct {
 	cluster  *Cluster
 	ln       net.Listener
 	sessions atomic.Int64
+	users    userCounts
 }
 
 // Addr is the address the listener is bound to.
@@ -63,7 +64,7 @@ func (l *Listener) admit(conn net.Conn) {
 	l.cluster.metrics.accepted.Inc()
 	if l.sessions.Add(1) > int64(l.config.MaxConnections) {
 		l.sessions.Add(-1)
-		l.cluster.metrics.refused.Inc()
+		l.cluster.metrics.refuse(refusedListener)
 		text := fmt.Sprintf("Too many connections (onewriter: max_connections is %d on %s)", l.config.MaxConnections, l.config.Address)
 		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = conn.Write(wire.AppendPacket(nil, 0, wire.AppendErr(nil, erConCount, "08004", text)))

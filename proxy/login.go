@@ -29,6 +29,8 @@ func (s *clientSession) run() {
 	if s.core != nil {
 		s.dropServer()
 	}
+	s.berth.leave()
+	s.uncountUser()
 	if s.client.conn != nil {
 		s.client.close()
 	}
@@ -43,28 +45,26 @@ func (s *clientSession) logEnd(err error, what string) {
 // done within the handshake timeout, the time spent at the gate apart.
 func (s *clientSession) welcome() error {
 	client := wire.NewPacketConn(s.clientTC)
-	greeted, d, err := s.firstServer()
-	if err != nil {
+	if err := s.firstServer(); err != nil {
 		_ = s.clientTC.SetWriteDeadline(time.Now().Add(time.Second))
 		payload, _ := asClientError(err)
 		s.cluster.metrics.told(err)
 		_ = client.WritePacket(withoutState(payload))
 		return err
 	}
-	defer greeted.Release()
 	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.HandshakeTimeout)
 	defer cancel()
 	s.alert.mute(s.clientTC, time.Now().Add(s.cluster.config.HandshakeTimeout))
 
 	s.salt = auth.NewSalt()
-	response, err := auth.Greet(ctx, client, s.greeting(greeted), s.listener.config.TLS)
+	response, err := auth.Greet(ctx, client, s.greeting(), s.listener.config.TLS)
 	if err != nil {
 		return fmt.Errorf("greeting the client: %w", err)
 	}
 	if s.listener.config.RequireTLS && !client.Secure() {
 		return s.refuseLogin(client, &clientError{3159, "HY000", "Connections using insecure transport are prohibited: this onewriter listener requires TLS.", true})
 	}
-	if err := s.authenticate(ctx, client, greeted, d, response); err != nil {
+	if err := s.authenticate(ctx, client, response); err != nil {
 		return s.refuseLogin(client, err)
 	}
 	s.alert.unmute(s.clientTC)
@@ -86,42 +86,23 @@ func withoutState(payload []byte) []byte {
 	return payload
 }
 
-// firstServer waits for a server that the session belongs on and opens a connection there, so that the client can be
-// greeted with what that server is, and with its connection id.
-func (s *clientSession) firstServer() (*backend.Greeted, router.Decision, error) {
+// firstServer waits for a server that the session belongs on and makes a berth there.
+func (s *clientSession) firstServer() error {
 	deadline := time.Now().Add(s.cluster.config.HoldTimeout)
 	for {
-		if s.cluster.stopping.Load() {
-			return nil, router.Decision{}, errShutdown()
+		d, err := s.target(s.ctx(), deadline)
+		if err != nil {
+			return err
 		}
-		d := s.decide()
-		var err error
-		switch {
-		case (d.Primary || !d.Target.Known()) && s.cluster.gate.Holding():
-			from := s.cluster.tallies.now()
-			err := s.cluster.gate.Wait(s.ctx(), time.Until(deadline))
-			s.waited(from)
-			if err != nil {
-				return nil, d, errHeldLong(s.cluster.gate.Reason())
-			}
-			continue
-		case !d.Target.Known():
-			err = errHeld(d.Reason)
-		default:
-			var g *backend.Greeted
-			ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.ConnectTimeout)
-			g, err = s.cluster.greet(ctx, d.Target)
-			cancel()
-			if err == nil {
-				return g, d, nil
-			}
-			if se := (*wire.ServerError)(nil); errors.As(err, &se) {
-				return nil, d, err
-			}
-			err = errUnreachable(d.Target.Name, err)
+		s.berth.at = d
+		if err = s.board(s.ctx(), d); err == nil {
+			return nil
+		}
+		if errors.As(err, new(*wire.ServerError)) || errors.As(err, new(*clientError)) {
+			return err
 		}
 		if time.Now().After(deadline) {
-			return nil, d, err
+			return errUnreachable(d.Target.Name, err)
 		}
 		from := s.cluster.tallies.now()
 		s.cluster.waitForChange(s.ctx(), deadline)
@@ -129,17 +110,52 @@ func (s *clientSession) firstServer() (*backend.Greeted, router.Decision, error)
 	}
 }
 
-// greeting is the server's own, with our salt and what we can relay.
-func (s *clientSession) greeting(g *backend.Greeted) wire.Greeting {
-	out := g.Greeting
+// target waits for a server that the session belongs on.
+func (s *clientSession) target(ctx context.Context, deadline time.Time) (router.Decision, error) {
+	for {
+		if s.cluster.stopping.Load() {
+			return router.Decision{}, errShutdown()
+		}
+		d := s.decide()
+		switch {
+		case (d.Primary || !d.Target.Known()) && s.cluster.gate.Holding():
+			from := s.cluster.tallies.now()
+			err := s.cluster.gate.Wait(ctx, time.Until(deadline))
+			s.waited(from)
+			if err != nil {
+				return d, errHeldLong(s.cluster.gate.Reason())
+			}
+			continue
+		case d.Target.Known():
+			return d, nil
+		case time.Now().After(deadline):
+			return d, errHeld(d.Reason)
+		}
+		from := s.cluster.tallies.now()
+		s.cluster.waitForChange(ctx, deadline)
+		s.waited(from)
+	}
+}
+
+// greeting is the server's own, with our salt and what we can relay. Without a connection there it is the server's last
+// one with an id of ours.
+func (s *clientSession) greeting() wire.Greeting {
+	var out wire.Greeting
+	if g := s.berth.greeted; g != nil {
+		out = g.Greeting
+	} else {
+		out, _ = s.cluster.lastGreeting(s.berth.at.Target.Name)
+		out.ConnID = s.cluster.ownID()
+	}
 	out.Salt = s.salt
 	out.Capabilities = s.cluster.offerable()
 	s.offered = out.Capabilities
+	s.plugin = out.AuthPlugin
 	return out
 }
 
 // authenticate runs the exchange with the client; the server judges.
-func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketConn, g *backend.Greeted, d router.Decision, r wire.HandshakeResponse) error {
+func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketConn, r wire.HandshakeResponse) error {
 	s.login = backend.LoginParams{
 		User: r.User, Database: r.Database, Charset: r.Charset, Capabilities: r.Capabilities,
 		MaxPacket: r.MaxPacket, Attrs: r.Attrs,
@@ -147,22 +163,26 @@ func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketCon
 	var conn *backend.Conn
 	result, err := s.cluster.config.Authenticator.Login(ctx, auth.Request{
 		Client: client, User: r.User, Auth: r.Auth, Plugin: r.Plugin, Salt: s.salt,
-		CanSwitch: r.Capabilities.Has(wire.ClientPluginAuth), DefaultPlugin: g.Greeting.AuthPlugin, Source: s.source,
+		CanSwitch: r.Capabilities.Has(wire.ClientPluginAuth), DefaultPlugin: s.plugin, Source: s.source,
 		Backend: func(ctx context.Context, secret auth.Secret) ([]byte, error) {
 			p := s.login
 			p.Secret, p.Client = secret, client
-			c, ok, err := g.Login(ctx, p)
+			c, ok, err := s.logIn(ctx, p)
 			conn = c
 			return ok, err
 		},
 	})
+	if err == nil {
+		err = s.countUser(r.User)
+	}
 	if err != nil {
 		if conn != nil {
 			_ = conn.Close()
 		}
 		return err
 	}
-	s.begin(result, conn, d)
+	s.begin(result, conn, s.berth.at)
+	s.berth.settle()
 	ok, err := s.core.Login(result.OK)
 	if err != nil {
 		return err
@@ -261,6 +281,9 @@ func (s *clientSession) changeUser() error {
 			return w.conn.ChangeUser(ctx, p)
 		},
 	})
+	if err == nil {
+		err = s.countUser(cu.User)
+	}
 	if err != nil {
 		ce := (*clientError)(nil)
 		if errors.As(err, &ce) || errors.As(err, new(*wire.ServerError)) {

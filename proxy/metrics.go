@@ -25,6 +25,7 @@ type Metrics struct {
 	pins        []prometheus.Counter // by bit of session.Pin
 	errors      *prometheus.CounterVec
 	plane       planeCollector
+	limitMetrics
 }
 
 // moveOutcome is what became of a session that had to get another server connection.
@@ -74,14 +75,15 @@ func NewMetrics(r prometheus.Registerer, name string) *Metrics {
 		return h
 	}
 	m := &Metrics{
-		accepted:    counter("client_connections_total", "Client connections accepted.", nil),
-		refused:     counter("client_connections_refused_total", "Client connections refused for want of a free session.", nil),
-		loginFailed: counter("client_logins_failed_total", "Logins that did not succeed.", nil),
-		serverLost:  counter("server_connections_lost_total", "Server connections lost during a command.", nil),
-		faults:      counter("session_faults_total", "Sessions ended by a fault of the proxy itself; each is a bug.", nil),
-		login:       histogram("login_duration_seconds", "From the accepted connection to a session that takes commands."),
-		held:        histogram("hold_duration_seconds", "How long commands and logins waited for a server, of those that had to."),
-		moveTime:    histogram("session_move_duration_seconds", "Login and restored state on another server connection, of sessions that got one."),
+		limitMetrics: newLimitMetrics(r),
+		accepted:     counter("client_connections_total", "Client connections accepted.", nil),
+		refused:      counter("client_connections_refused_total", "Client connections refused for want of a free session.", nil),
+		loginFailed:  counter("client_logins_failed_total", "Logins that did not succeed.", nil),
+		serverLost:   counter("server_connections_lost_total", "Server connections lost during a command.", nil),
+		faults:       counter("session_faults_total", "Sessions ended by a fault of the proxy itself; each is a bug.", nil),
+		login:        histogram("login_duration_seconds", "From the accepted connection to a session that takes commands."),
+		held:         histogram("hold_duration_seconds", "How long commands and logins waited for a server, of those that had to."),
+		moveTime:     histogram("session_move_duration_seconds", "Login and restored state on another server connection, of sessions that got one."),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "client_errors_total", Help: "Errors that clients got from onewriter itself, by MySQL error code.",
 		}, []string{"code"}),

@@ -203,11 +203,16 @@ func (s *clientSession) place(d router.Decision) error {
 		return errPinned(pins.String(), why)
 	}
 	s.closeServer()
+	if err := s.reseat(d); err != nil {
+		return err
+	}
+	defer s.berth.settle()
 	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.ConnectTimeout)
 	defer cancel()
 	s.login.Database = s.core.Schema()
 	conn, _, err := s.cluster.connect(ctx, d.Target, s.login)
 	if err != nil {
+		s.berth.leave()
 		if se := (*wire.ServerError)(nil); errors.As(err, &se) && se.Code != erConCount && se.Code != erShutdown {
 			return err
 		}

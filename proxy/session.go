@@ -58,6 +58,9 @@ type clientSession struct {
 	login    backend.LoginParams
 	secret   auth.Secret
 	offered  wire.Capability // what the greeting offered
+	plugin   string          // what the greeting named
+	berth    berth
+	counted  userCount
 	salt     [wire.SaltLen]byte
 	decided  *router.State // the state that decision is about
 	decision router.Decision
@@ -320,6 +323,7 @@ func (s *clientSession) closeServer() {
 		s.cluster.tallies.keep(w.instance.Name, s.replied.Load())
 	}
 	s.server.close()
+	s.berth.leave()
 	s.core.Detach()
 }
 

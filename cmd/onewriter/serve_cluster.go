@@ -160,6 +160,7 @@ func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.
 	cl.data, err = proxy.NewCluster(proxy.Config{
 		Name: cc.Name, Servers: servers, Authenticator: authenticator, Dialer: cl.dialer, Listeners: listeners,
 		HoldTimeout: cc.Limits.HoldTimeout, ConnectTimeout: cc.Limits.ConnectTimeout, HandshakeTimeout: cc.Limits.HandshakeTimeout,
+		Limits:  proxyLimits(cc),
 		OnLost:  func(server string) { cl.monitor.Kick(server) }, // there is a monitor before there is a session
 		Metrics: proxy.NewMetrics(registry, cc.Name), PhaseLabels: c.Admin.Pprof && c.Admin.Address != "", Logger: log,
 	})
@@ -251,7 +252,7 @@ func standbysOf(s *topology.Snapshot, primary string, away []failover.AwayServer
 func listenersOf(cc conf.Cluster, keys *auth.Keys) ([]proxy.ListenerConfig, error) {
 	out := make([]proxy.ListenerConfig, 0, len(cc.Listeners))
 	for _, l := range cc.Listeners {
-		lc := proxy.ListenerConfig{Address: l.Address, MaxConnections: l.MaxConnections, RequireTLS: l.TLS.Mode == conf.TLSRequired}
+		lc := proxy.ListenerConfig{Address: l.Address, MaxConnections: l.MaxConnections, MaxUserConnections: l.MaxUserConnections, RequireTLS: l.TLS.Mode == conf.TLSRequired}
 		if l.Route == conf.RouteStandby {
 			lc.Policy = router.Policy{Route: router.RouteStandby, MaxLag: l.MaxReplicationLag, Fallback: l.Fallback == conf.FallbackPrimary}
 		}

@@ -1,0 +1,179 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// greeted connects without logging in.
+func (b *testbed) greeted() (*wire.PacketConn, wire.Greeting, []byte) {
+	b.t.Helper()
+	conn, err := net.Dial("tcp", b.addr())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(2 * patience))
+	pc := wire.NewPacketConn(conn)
+	payload, err := pc.ReadPacket()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	payload = append([]byte(nil), payload...)
+	g, err := wire.ParseGreeting(payload)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return pc, g, payload
+}
+
+// settled waits until nothing of server a's quotas is taken.
+func (b *testbed) settled() {
+	b.t.Helper()
+	b.eventually("the quotas are given back", func() bool {
+		for _, q := range b.cluster.quotas {
+			for _, one := range []*quota{&q.connections, &q.logins, &q.pending} {
+				if held, waiting := one.count(); held != 0 || waiting != 0 {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+func TestClientsThatDoNotLogInHoldFewConnections(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) { c.Limits.PendingLogins = 2 })
+	bed.client() // the server is known
+	for i := range 5 {
+		if _, g, _ := bed.greeted(); (g.ConnID >= firstOwnID) != (i >= 2) {
+			t.Errorf("client %d was greeted with id %d", i, g.ConnID)
+		}
+	}
+	if n := bed.a.Conns(); n > 2+1+1 { // those, the session, and a spare one of the survey
+		t.Errorf("%d connections to the server", n)
+	}
+	bed.client().wantAt("a") // logs in on a connection of its own
+	pc, g, payload := bed.greeted()
+	bed.login(pc, payload)
+	if g.Version == "" || g.ConnID < firstOwnID {
+		t.Errorf("greeted with %+v", g)
+	}
+}
+
+func TestLateLoginGoesWhereThePrimaryIsNow(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) { c.Limits.PendingLogins = 1 })
+	bed.client()
+	bed.greeted()
+	pc, _, payload := bed.greeted()
+	bed.move()
+	bed.login(pc, payload)
+	bed.eventually("the session is on b", func() bool { return bed.cluster.SessionsOn("b") == 1 })
+}
+
+func TestServerConnectionLimit(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) {
+		c.Limits.ServerConnections = map[string]int{"a": 1}
+		c.Limits.Queue, c.Limits.QueueTimeout = 1, patience
+	})
+	first := bed.client()
+	second := make(chan error, 1)
+	go func() {
+		conn, err := bed.connect()
+		if err == nil {
+			defer conn.Close()
+		}
+		second <- err
+	}()
+	q := bed.cluster.quotas["a"]
+	bed.eventually("the second one waits", func() bool { _, n := q.connections.count(); return n == 1 })
+	_, err := bed.connect()
+	wantCode(t, err, erConCount, "08004")
+	_ = first.conn.Close()
+	if err := <-second; err != nil {
+		t.Errorf("the second one: %v", err)
+	}
+	bed.settled()
+}
+
+func TestWaitForAServerConnectionIsBounded(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) {
+		c.Limits.ServerConnections = map[string]int{"a": 1}
+		c.Limits.QueueTimeout = 20 * time.Millisecond
+	})
+	c := bed.client()
+	_, err := bed.connect()
+	wantCode(t, err, erConCount, "08004")
+	c.must("DO 1")
+	_ = c.conn.Close()
+	bed.settled()
+}
+
+func TestStormOfLoginsIsSmoothed(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) { c.Limits.Logins = 2 })
+	q := bed.cluster.quotas["a"]
+	done := make(chan error)
+	const clients = 40
+	for range clients {
+		go func() {
+			conn, err := bed.connect()
+			if err == nil {
+				err = conn.Close()
+			}
+			done <- err
+		}()
+	}
+	for range clients {
+		if held, _ := q.logins.count(); held > 2 {
+			t.Errorf("%d logins at a time", held)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	bed.settled()
+}
+
+func TestUserLimit(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) { c.Listeners[0].MaxUserConnections = 2 })
+	first := bed.client()
+	bed.client()
+	_, err := bed.connect()
+	wantCode(t, err, erUserLimit, "42000")
+	if me := (*mysql.MySQLError)(nil); errors.As(err, &me) && me.Message != "User app already has more than 'max_user_connections' active connections" {
+		t.Errorf("not the servers' words: %s", me.Message)
+	}
+	_ = first.conn.Close()
+	bed.eventually("a place is free", func() bool { return bed.cluster.Count() == 1 })
+	bed.client()
+}
+
+// Rebuilds wait for their turn, and none is turned away.
+func TestRebuildsWaitForTheirTurn(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) { c.Limits.Logins, c.Limits.Queue = 1, 1 })
+	clients := make([]*client, 20)
+	for i := range clients {
+		clients[i] = bed.client()
+		clients[i].must("DO 1")
+	}
+	bed.move()
+	bed.eventually("all have left a", func() bool { return bed.cluster.SessionsOn("a") == 0 })
+	done := make(chan error)
+	for _, c := range clients {
+		go func() { done <- c.exec("DO 2") }()
+	}
+	for range clients {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := bed.b.Heard("DO 2"); n != len(clients) {
+		t.Errorf("b heard %d statements", n)
+	}
+}
