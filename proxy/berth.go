@@ -215,13 +215,6 @@ func (s *clientSession) reseat(d router.Decision) error {
 	return nil
 }
 
-// firstOwnID is the smallest connection id that is ours and no server's. Servers count from 1; MySQL's thread ids on
-// the wire have 32 bits.
-const firstOwnID = 1 << 30
-
-// ownID gives a connection id for the handshake of a client that has no server connection yet.
-func (c *Cluster) ownID() uint32 { return firstOwnID | uint32(c.nextOwn.Add(1))&(firstOwnID-1) }
-
 // lastGreeting is what the server called name greeted with last.
 func (c *Cluster) lastGreeting(name string) (wire.Greeting, bool) {
 	c.mu.Lock()

@@ -31,11 +31,11 @@ type Cluster struct {
 	stopNow   context.CancelCauseFunc
 	stopping  atomic.Bool
 	nextID    atomic.Uint64
-	nextOwn   atomic.Uint32            // of connection ids that are ours
 	quotas    map[string]*serverQuotas // by server name; the map does not change
 	wg        sync.WaitGroup           // sessions
 	tallies   tallies
 	meters    map[string]*meter // by server name; the map does not change
+	ids       identities
 
 	mu        sync.Mutex
 	sessions  map[uint64]*clientSession  // guarded by mu
@@ -54,6 +54,7 @@ func NewCluster(c Config) (*Cluster, error) {
 		sessions: map[uint64]*clientSession{}, abilities: map[string]wire.Capability{}, tallies: newTallies(c.Servers),
 		meters:    newMeters(c.Servers),
 		greetings: map[string]wire.Greeting{}, quotas: newServerQuotas(c.Servers, c.Limits),
+		ids: identities{known: map[uint32]*clientSession{}},
 	}
 	cl.gate.init()
 	cl.ctx, cl.stopNow = context.WithCancelCause(context.Background())
@@ -178,6 +179,7 @@ func (c *Cluster) contain(s *clientSession) {
 }
 
 func (c *Cluster) forget(s *clientSession) {
+	c.ids.release(s)
 	c.mu.Lock()
 	delete(c.sessions, s.id)
 	c.mu.Unlock()

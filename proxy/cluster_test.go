@@ -117,9 +117,12 @@ type client struct {
 	conn driver.Conn
 }
 
-func (b *testbed) connect() (driver.Conn, error) {
+func (b *testbed) connect() (driver.Conn, error) { return b.connectTo(0) }
+
+// connectTo connects to one of the listeners.
+func (b *testbed) connectTo(listener int) (driver.Conn, error) {
 	c := mysql.NewConfig()
-	c.User, c.Passwd, c.Net, c.Addr, c.DBName = "app", "secret", "tcp", b.addr(), "app"
+	c.User, c.Passwd, c.Net, c.Addr, c.DBName = "app", "secret", "tcp", b.cluster.Listeners()[listener].Addr().String(), "app"
 	c.Logger = &mysql.NopLogger{}
 	c.ReadTimeout, c.CheckConnLiveness = 2*patience, false
 	connector, err := mysql.NewConnector(c)
@@ -133,7 +136,12 @@ func (b *testbed) connect() (driver.Conn, error) {
 
 func (b *testbed) client() *client {
 	b.t.Helper()
-	conn, err := b.connect()
+	return b.clientAt(0)
+}
+
+func (b *testbed) clientAt(listener int) *client {
+	b.t.Helper()
+	conn, err := b.connectTo(listener)
 	if err != nil {
 		b.t.Fatal(err)
 	}

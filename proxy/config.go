@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"time"
@@ -30,8 +31,11 @@ type Config struct {
 	Limits Limits
 	// OnLost is told the name of a server when a session's connection to it has broken or could not be made. It is
 	// called by the session and must not block; nil means that nobody wants to know.
-	OnLost  func(server string)
-	Metrics *Metrics
+	OnLost func(server string)
+	// ThreadAlive tells whether the server called name has a connection with this id, whoever's it is. A KILL of an id
+	// that is ambiguous is refused; nil, or an error, counts as ambiguous.
+	ThreadAlive func(ctx context.Context, server string, id uint32) (bool, error)
+	Metrics     *Metrics
 	// PhaseLabels labels the goroutines of sessions in profiles: phase is login, idle, relay or rebuild.
 	PhaseLabels bool
 	Logger      zerolog.Logger

@@ -11,6 +11,7 @@ import (
 // SessionInfo is one session as the admin API shows it.
 type SessionInfo struct {
 	ID            uint64
+	KnownID       uint32 // connection id that the client was greeted with; 0 before that
 	User          string
 	Client        string // address
 	Listener      string
@@ -27,7 +28,7 @@ func (c *Cluster) Sessions() []SessionInfo {
 	var list []SessionInfo
 	c.each(func(s *clientSession) {
 		i := SessionInfo{
-			ID: s.id, Client: s.clientTC.RemoteAddr().String(), Listener: s.listener.config.Address, Since: s.since,
+			ID: s.id, KnownID: s.knownID.Load(), Client: s.clientTC.RemoteAddr().String(), Listener: s.listener.config.Address, Since: s.since,
 			Commands: s.commands.Load(), InTransaction: s.activity.Load() == writing, Pins: s.pinned(),
 		}
 		if u := s.account.Load(); u != nil {

@@ -29,6 +29,7 @@ func (s *clientSession) run() {
 	if s.core != nil {
 		s.dropServer()
 	}
+	s.cluster.ids.release(s) // before the next client gets the connection
 	s.berth.leave()
 	s.uncountUser()
 	if s.client.conn != nil {
@@ -145,9 +146,10 @@ func (s *clientSession) greeting() wire.Greeting {
 		out = g.Greeting
 	} else {
 		out, _ = s.cluster.lastGreeting(s.berth.at.Target.Name)
-		out.ConnID = s.cluster.ownID()
+		out.ConnID = 0
 	}
 	out.Salt = s.salt
+	out.ConnID = s.cluster.ids.claim(s, out.ConnID)
 	out.Capabilities = s.cluster.offerable()
 	s.offered = out.Capabilities
 	s.plugin = out.AuthPlugin
@@ -222,6 +224,7 @@ func (s *clientSession) setUp() error {
 func (s *clientSession) attach(conn *backend.Conn, d router.Decision) {
 	s.server.open(conn.Conn)
 	s.answered()
+	s.cluster.ids.arrived(s, conn.ID)
 	s.where.Store(&placement{instance: d.Target, epoch: d.Epoch, primary: d.Primary, conn: conn})
 	s.attachMeter(d.Target.Name)
 }

@@ -54,9 +54,20 @@ func (s *clientSession) serve(cmd session.Command) error {
 			return s.refuse(errRolledBack(a.cause))
 		}
 	}
-	if cmd.Code == wire.ComChangeUser {
-		return s.changeUser()
+	if e := s.ended.Load(); e != nil {
+		return errors.Join(errMidResponse, e.cause)
 	}
+	switch {
+	case cmd.Code == wire.ComChangeUser:
+		return s.changeUser()
+	case cmd.Kills():
+		return s.serveKill(cmd, wasBusy)
+	}
+	return s.forward(cmd, wasBusy)
+}
+
+// forward sends the command to the session's server, and its answer to the client.
+func (s *clientSession) forward(cmd session.Command, wasBusy bool) error {
 	if b := s.core.NeedsPrepare(s.client.buf.bytes()); b != nil {
 		if err := s.runPrelude(b); err != nil {
 			if wasBusy && errors.As(err, new(*unreachableError)) { // the transaction went with the connection

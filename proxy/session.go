@@ -43,6 +43,8 @@ type clientSession struct {
 	// shared
 	activity atomic.Uint32
 	abortion atomic.Pointer[abortion]
+	ended    atomic.Pointer[abortion] // why the session has to end, if it has
+	knownID  atomic.Uint32            // connection id in the client's handshake; 0 before
 	where    atomic.Pointer[placement]
 	account  atomic.Pointer[string]
 	pins     atomic.Uint32
@@ -50,6 +52,8 @@ type clientSession struct {
 	replied  atomic.Int64 // when the server of where last answered, as tallies.now counts
 	clientTC net.Conn     // the connection as accepted
 	alert    alert
+	// formerIDs is guarded by cluster.ids.mu: ids of server connections other than knownID, the present one included
+	formerIDs []uint32
 
 	// owned by the session's goroutine
 	client   endpoint
@@ -157,7 +161,7 @@ func (s *clientSession) loop() error {
 			}
 		}
 		s.endUnit()
-		if s.late || s.cluster.stopping.Load() {
+		if s.late || s.ended.Load() != nil || s.cluster.stopping.Load() {
 			s.late = false
 			if err := s.nudged(); err != nil {
 				return err
@@ -211,6 +215,9 @@ func (s *clientSession) awaitClient() error {
 // nudged lets go of a server connection that the session no longer belongs on. A session that can be rebuilt is, when
 // its next command comes.
 func (s *clientSession) nudged() error {
+	if e := s.ended.Load(); e != nil {
+		return e.cause
+	}
 	if s.cluster.stopping.Load() && !s.core.Busy() && len(s.client.buf.bytes()) == 0 {
 		return errShutdown()
 	}

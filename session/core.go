@@ -60,12 +60,15 @@ type Core struct {
 	saw     observed
 	scratch []byte
 	prelude prelude
+
+	retarget retarget // of the kill that Begin is about to send; empty otherwise
 }
 
 // observed is what the server reported of the session during one command.
 type observed struct {
 	state, variable, schema, failed bool
-	eofState                        bool // the bit in an EOF packet, which cannot carry the state itself
+	code                            uint16 // of the last ERR packet
+	eofState                        bool   // the bit in an EOF packet, which cannot carry the state itself
 }
 
 // Command is one client command, as far as its driver needs to know it.
@@ -206,7 +209,9 @@ func (c *Core) wanted(code byte, buf []byte) int {
 		if len(buf) < wire.HeaderSize+10 {
 			return wire.HeaderSize + 10
 		}
-		if st := c.stmts.find(getID(buf)); st != nil {
+		if st := c.stmts.find(getID(buf)); st != nil && st.verb == sqlclass.Kill {
+			return wire.HeaderSize + maxKillExecute
+		} else if st != nil {
 			return executeTypes(buf, st, c.config.Client.Has(wire.ClientQueryAttributes)).need
 		}
 		return wire.HeaderSize + 10
@@ -331,6 +336,9 @@ func (c *Core) Begin(buf []byte) (toServer []byte, n int) {
 			c.ledger.pins |= PinUninspected
 		}
 		c.note(pkt)
+		pkt = c.retargeted(pkt)
+	case wire.ComProcessKill:
+		pkt = c.retargeted(pkt)
 	case wire.ComStmtPrepare:
 		c.beginPrepare(pkt)
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute:

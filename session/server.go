@@ -75,7 +75,7 @@ func (c *Core) packet(m wire.Mark, pkt []byte) []byte {
 	case wire.MarkPrepareOK:
 		c.learnPrepare(pkt)
 	case wire.MarkERR:
-		c.saw.failed = true
+		c.saw.failed, c.saw.code = true, binary.LittleEndian.Uint16(pkt[wire.HeaderSize+1:])
 		if c.effects.Has(sqlclass.Opaque | sqlclass.Unclear) {
 			c.ledger.unsure = true
 		}

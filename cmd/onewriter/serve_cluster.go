@@ -160,9 +160,10 @@ func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.
 	cl.data, err = proxy.NewCluster(proxy.Config{
 		Name: cc.Name, Servers: servers, Authenticator: authenticator, Dialer: cl.dialer, Listeners: listeners,
 		HoldTimeout: cc.Limits.HoldTimeout, ConnectTimeout: cc.Limits.ConnectTimeout, HandshakeTimeout: cc.Limits.HandshakeTimeout,
-		Limits:  proxyLimits(cc),
-		OnLost:  func(server string) { cl.monitor.Kick(server) }, // there is a monitor before there is a session
-		Metrics: proxy.NewMetrics(registry, cc.Name), PhaseLabels: c.Admin.Pprof && c.Admin.Address != "", Logger: log,
+		Limits:      proxyLimits(cc),
+		ThreadAlive: cl.threadAlive,
+		OnLost:      func(server string) { cl.monitor.Kick(server) }, // there is a monitor before there is a session
+		Metrics:     proxy.NewMetrics(registry, cc.Name), PhaseLabels: c.Admin.Pprof && c.Admin.Address != "", Logger: log,
 	})
 	return err
 }

@@ -92,15 +92,31 @@ func TestKillTarget(t *testing.T) {
 		{"KILL QUERY ID 5", "query_id no"},
 		{"KILL USER bob", "user no"},
 		{"KILL @id", "connection no"},
+		{"KILL QUERY 0x1F", "query 31 0x1F"},
+		{"KILL 0X1F", "connection no"},
+		{"KILL '17'", "connection 17 '17'"},
+		{"KILL QUERY (+ 17) ; ", "query 17 17"},
+		{"KILL (17", "connection no"},
+		{"KILL 17)", "connection no"},
+		{"KILL -17", "connection no"},
+		{"KILL 17.0", "connection no"},
+		{"KILL '17x'", "connection no"},
+		{"kill/**/soft\n-- x\n query#y\n/*!50000 17 */", "query 17 17"},
+		{"KILL QUERY ?", "query placeholder ?"},
+		{"KILL CONNECTION_ID()", "connection no"},
 		{"KILL 5 + 1", "connection no"},
 		{"KILL 5; KILL 6", "connection no"},
 		{"SELECT 5", "connection no"},
 	}
 	for _, tt := range tests {
-		kind, id, start, end, ok := KillTarget([]byte(tt.sql), Options{})
-		got := kind.String() + " no"
+		k, ok := KillTarget([]byte(tt.sql), Options{})
+		got := k.Kind.String() + " no"
 		if ok {
-			got = strings.Join([]string{kind.String(), fmt.Sprint(id), tt.sql[start:end]}, " ")
+			id := fmt.Sprint(k.ID)
+			if k.Placeholder {
+				id = "placeholder"
+			}
+			got = strings.Join([]string{k.Kind.String(), id, tt.sql[k.Start:k.End]}, " ")
 		}
 		if got != tt.want {
 			t.Errorf("%s\n got %s\nwant %s", tt.sql, got, tt.want)

@@ -1,0 +1,391 @@
+package integration
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/onewriter/onewriter/internal/mysqltest"
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// victim is a session that is killed by the id in its handshake, which drivers keep to themselves.
+type victim struct{ *raw }
+
+// newVictim logs in through a listener.
+func newVictim(t *testing.T, addr, user, password string) victim {
+	t.Helper()
+	return victim{loginRaw(t, addr, user, password)}
+}
+
+// sleep begins a long statement and returns when the server executes it.
+func (v victim) sleep(server *mysqltest.Server, mark string) {
+	v.t.Helper()
+	v.send(append([]byte{wire.ComQuery}, "SELECT SLEEP(60) /* "+mark+" */"...)...)
+	deadline := time.Now().Add(20 * time.Second)
+	for n := 0; n == 0; time.Sleep(10 * time.Millisecond) {
+		q := "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP%/* " + mark + " */'"
+		if err := server.DB().QueryRow(q).Scan(&n); err != nil {
+			v.t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			v.t.Fatal("the statement does not run")
+		}
+	}
+}
+
+// interrupted reads the answer to sleep: error 1317 from MariaDB, a row from MySQL. It comes long before its time.
+func (v victim) interrupted() {
+	v.t.Helper()
+	v.limit()
+	for p := v.receive(); p[0] != 0xFE; p = v.receive() {
+		if !wire.IsErr(p) {
+			continue
+		}
+		if e, _ := wire.ParseErr(p); e.Code != 1317 {
+			v.t.Errorf("the statement ended with %v", e)
+		}
+		return
+	}
+}
+
+// serves checks that the session lives.
+func (v victim) serves() {
+	v.t.Helper()
+	v.send(wire.ComPing)
+	v.wantOK("ping")
+}
+
+// hungUp waits until the client's connection is closed.
+func (v victim) hungUp() {
+	v.t.Helper()
+	v.limit()
+	_, err := io.Copy(io.Discard, v.conn)
+	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
+		v.t.Error("the killed session is not ended")
+	}
+}
+
+// TestKill is about KILL of what a client calls by the id of its handshake.
+func TestKill(t *testing.T) {
+	for _, f := range bothFlavors {
+		t.Run(f.String(), func(t *testing.T) {
+			pair, o := startPair(t, mysqltest.PairOptions{Flavor: f, Fast: true}, "    failover: {mode: manual, drain_timeout: 300ms}\n")
+			root := pair.Servers[0].DB()
+			for _, q := range []string{
+				"CREATE USER other IDENTIFIED BY 'other-secret'", "GRANT ALL ON app.* TO other",
+				"CREATE USER killer IDENTIFIED BY 'killer-secret'", "GRANT CONNECTION ADMIN, PROCESS ON *.* TO killer",
+			} {
+				if f == mysqltest.MySQL {
+					q = strings.ReplaceAll(q, "CONNECTION ADMIN, PROCESS", "CONNECTION_ADMIN, PROCESS")
+					if strings.Contains(q, "CONNECTION_ADMIN") {
+						mustExec(t, root, "GRANT PROCESS ON *.* TO killer")
+						q = "GRANT CONNECTION_ADMIN ON *.* TO killer"
+					}
+				}
+				mustExec(t, root, q)
+			}
+			k := killing{f, pair, o}
+			k.advance(t)
+			t.Run("before a move", k.direct)
+			t.Run("rights", k.rights)
+			t.Run("client", k.ctrlC)
+			t.Run("across listeners", k.across)
+			t.Run("after a move", k.moved)
+			t.Run("prepared", k.prepared)
+			t.Run("ambiguous", k.ambiguous)
+			t.Run("itself", k.itself)
+		})
+	}
+}
+
+type killing struct {
+	f    mysqltest.Flavor
+	pair *mysqltest.Pair
+	o    *onewriter
+}
+
+// advance takes the ids of the first server away from those of the second.
+func (k killing) advance(t *testing.T) {
+	t.Helper()
+	for range 100 {
+		k.lastID(t, k.pair.Servers[0])
+	}
+}
+
+// lastID is the id of a connection that the server has just given and taken back.
+func (k killing) lastID(t *testing.T, s *mysqltest.Server) uint32 {
+	t.Helper()
+	v := directly(t, s)
+	_ = v.conn.Close()
+	return v.id
+}
+
+// directly logs in at a server.
+func directly(t *testing.T, s *mysqltest.Server) victim {
+	t.Helper()
+	return newVictim(t, s.Addr(), "app", "app-secret")
+}
+
+// primary is the server of that role.
+func (k killing) primary(t *testing.T) *mysqltest.Server {
+	t.Helper()
+	if k.o.status().Primary == "b" {
+		return k.pair.Servers[1]
+	}
+	return k.pair.Servers[0]
+}
+
+func (k killing) direct(t *testing.T) {
+	db := open(t, k.o.primary, "")
+	v := newVictim(t, k.o.primary, "app", "app-secret")
+	for i, q := range []string{"KILL QUERY %d", "/* x */ kill query 0x%x;", "KILL QUERY '%d'", "KILL SOFT QUERY %d"} {
+		if k.f == mysqltest.MySQL && i == 3 {
+			continue
+		}
+		v.sleep(k.primary(t), fmt.Sprintf("direct %d", i))
+		mustExec(t, db, fmt.Sprintf(q, v.id))
+		v.interrupted()
+		v.serves()
+	}
+	mustExec(t, db, fmt.Sprintf("KILL %d", v.id))
+	v.hungUp()
+	k.o.eventually(20*time.Second, "the id is unknown", func() error { // the server takes a moment to forget it, too
+		_, err := db.Exec(fmt.Sprintf("KILL %d", v.id))
+		if me := (*mysql.MySQLError)(nil); errors.As(err, &me) && me.Number == 1094 {
+			return nil
+		}
+		return fmt.Errorf("killed again: %w", err)
+	})
+	v = newVictim(t, k.o.primary, "app", "app-secret")
+	v.sleep(k.primary(t), "direct kill")
+	mustExec(t, db, fmt.Sprintf("KILL CONNECTION %d", v.id))
+	v.hungUp()
+}
+
+func (k killing) rights(t *testing.T) {
+	v := newVictim(t, k.o.primary, "app", "app-secret")
+	other, err := sql.Open("mysql", "other:other-secret@tcp("+k.o.primary+")/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	_, err = other.Exec(fmt.Sprintf("KILL %d", v.id))
+	wantCode(t, err, 1095)
+	_, err = other.Exec("KILL 1999999999")
+	wantCode(t, err, 1094)
+	v.serves()
+}
+
+// ctrlC interrupts the clients of both vendors: they log in a second time and kill by the id of the handshake.
+func (k killing) ctrlC(t *testing.T) {
+	tried := map[string]bool{}
+	for _, name := range []string{"mysql", "mariadb"} {
+		path, err := exec.LookPath(name)
+		if err == nil {
+			path, err = filepath.EvalSymlinks(path)
+		}
+		if err != nil || tried[path] {
+			continue
+		}
+		tried[path] = true
+		host, port, _ := strings.Cut(k.o.primary, ":")
+		args := []string{"--no-defaults", "-h", host, "-P", port, "-uapp", "-papp-secret", "--protocol=tcp", "app"}
+		if strings.Contains(path, "mariadb") {
+			args = append(args[:1:1], append([]string{"--skip-ssl"}, args[1:]...)...)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+		cmd := exec.CommandContext(ctx, path, append(args, "-e", "SELECT SLEEP(60), 'ctrl-c "+name+"'")...)
+		out := &logBuffer{}
+		cmd.Stdout, cmd.Stderr = out, out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		running := func() error {
+			var n int
+			q := "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP%ctrl-c " + name + "%'"
+			if err := k.primary(t).DB().QueryRow(q).Scan(&n); err != nil || n == 0 {
+				return fmt.Errorf("%d statements, %w: %s", n, err, out)
+			}
+			return nil
+		}
+		k.o.eventually(20*time.Second, name+" runs", running)
+		_ = cmd.Process.Signal(os.Interrupt)
+		k.o.eventually(20*time.Second, name+" is interrupted", func() error {
+			if err := running(); err == nil {
+				return errors.New("it still runs: " + out.String())
+			}
+			return nil
+		})
+		_ = cmd.Wait()
+		cancel()
+	}
+}
+
+// across kills sessions of the primary's listener through the standby's, and the other way round.
+func (k killing) across(t *testing.T) {
+	for _, way := range []struct{ victim, killer string }{{k.o.primary, k.o.strict}, {k.o.strict, k.o.primary}} {
+		server := k.primary(t)
+		if way.victim == k.o.strict {
+			server = k.pair.Servers[0]
+			if server == k.primary(t) {
+				server = k.pair.Servers[1]
+			}
+		}
+		db := open(t, way.killer, "")
+		v := k.unambiguous(t, way.victim, "app", "app-secret")
+		v.sleep(server, "across")
+		mustExec(t, db, fmt.Sprintf("KILL QUERY %d", v.id))
+		v.interrupted()
+		v.serves()
+		other, err := sql.Open("mysql", "other:other-secret@tcp("+way.killer+")/app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = other.Exec(fmt.Sprintf("KILL %d", v.id))
+		wantCode(t, err, 1095)
+		_ = other.Close()
+		v.serves()
+		mustExec(t, db, fmt.Sprintf("KILL %d", v.id))
+		v.hungUp()
+	}
+}
+
+// unambiguous is a victim whose id no server has given to another connection that lives.
+func (k killing) unambiguous(t *testing.T, addr, user, password string) victim {
+	t.Helper()
+	for range 50 {
+		v := newVictim(t, addr, user, password)
+		total := 0
+		for _, s := range k.pair.Servers {
+			var n int
+			if err := s.DB().QueryRow("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = ?", v.id).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			total += n
+		}
+		if total == 1 {
+			return v
+		}
+	}
+	t.Fatal("every id is taken on the other server, too")
+	return victim{}
+}
+
+func (k killing) moved(t *testing.T) {
+	app, other := k.unambiguous(t, k.o.primary, "app", "app-secret"), k.unambiguous(t, k.o.primary, "other", "other-secret")
+	idle, own := k.unambiguous(t, k.o.primary, "other", "other-secret"), k.unambiguous(t, k.o.primary, "app", "app-secret")
+	k.o.mustSwitch("{}")
+	db := open(t, k.o.primary, "")
+	app.sleep(k.primary(t), "moved")
+	mustExec(t, db, fmt.Sprintf("KILL QUERY %d", app.id))
+	app.interrupted()
+	app.serves()
+	other.serves()
+	_, err := db.Exec(fmt.Sprintf("KILL %d", other.id))
+	wantCode(t, err, 1095)
+	other.serves()
+	// A session that has not needed a server since the move.
+	_, err = db.Exec(fmt.Sprintf("KILL %d", idle.id))
+	wantCode(t, err, 1094)
+	mustExec(t, db, fmt.Sprintf("KILL %d", own.id))
+	own.hungUp()
+	killer, err := sql.Open("mysql", "killer:killer-secret@tcp("+k.o.primary+")/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = killer.Close() }()
+	other.sleep(k.primary(t), "moved other")
+	mustExec(t, killer, fmt.Sprintf("KILL %d", other.id))
+	other.hungUp()
+	// What CONNECTION_ID() says after the move names the session as well, also on the other server.
+	id := app.text("SELECT CONNECTION_ID()")[0]
+	app.sleep(k.primary(t), "moved again")
+	mustExec(t, db, "KILL QUERY "+id)
+	app.interrupted()
+	app.send(wire.ComProcessKill, byte(app.id), byte(app.id>>8), byte(app.id>>16), byte(app.id>>24))
+	if k.f == mysqltest.MySQL { // 9.x does not know it
+		if p := app.receive(); !wire.IsErr(p) {
+			t.Errorf("COM_PROCESS_KILL: %q", p)
+		}
+		app.serves()
+		return
+	}
+	app.hungUp()
+}
+
+// prepared is for KILL with the id as a parameter. MySQL 9 does not prepare that.
+func (k killing) prepared(t *testing.T) {
+	if k.f == mysqltest.MySQL {
+		_, err := open(t, k.o.primary, "").Exec("KILL QUERY ?", 1)
+		wantCode(t, err, 6413)
+		return
+	}
+	v := k.unambiguous(t, k.o.primary, "app", "app-secret")
+	db := open(t, k.o.primary, "")
+	for i, id := range []any{v.id, fmt.Sprint(v.id)} {
+		v.sleep(k.primary(t), fmt.Sprint("prepared", i))
+		mustExec(t, db, "KILL QUERY ?", id)
+		v.interrupted()
+	}
+	k.o.mustSwitch("{}")
+	v.sleep(k.primary(t), "prepared, moved")
+	mustExec(t, db, "KILL QUERY ?", v.id)
+	v.interrupted()
+	mustExec(t, db, "KILL ?", v.id)
+	v.hungUp()
+}
+
+// ambiguous kills by an id that the killer's server has given to somebody else.
+func (k killing) ambiguous(t *testing.T) {
+	a := newVictim(t, k.o.primary, "app", "app-secret")
+	standby := k.pair.Servers[0]
+	if standby == k.primary(t) {
+		standby = k.pair.Servers[1]
+	}
+	for id := k.lastID(t, standby); a.id <= id; a = newVictim(t, k.o.primary, "app", "app-secret") {
+		_ = a.conn.Close()
+		k.lastID(t, k.primary(t))
+	}
+	// Now the standby gives ids until one is that of a. The checks of the servers take some.
+	foreign := directly(t, standby)
+	for n := 0; foreign.id != a.id; n++ {
+		_ = foreign.conn.Close()
+		if foreign.id > a.id {
+			_ = a.conn.Close()
+			a = newVictim(t, k.o.primary, "app", "app-secret")
+		}
+		if n == 3000 {
+			t.Fatalf("the primary is at %d, the standby at %d", a.id, foreign.id)
+		}
+		foreign = directly(t, standby)
+	}
+	_, err := open(t, k.o.strict, "").Exec(fmt.Sprintf("KILL %d", a.id))
+	wantCode(t, err, 1094)
+	if me := (*mysql.MySQLError)(nil); errors.As(err, &me) && !strings.Contains(me.Message, "ambiguous") {
+		t.Errorf("the error does not say why: %v", err)
+	}
+	a.serves()
+	foreign.serves()
+}
+
+// itself ends its own session.
+func (k killing) itself(t *testing.T) {
+	v := newVictim(t, k.o.primary, "app", "app-secret")
+	v.send(append([]byte{wire.ComQuery}, fmt.Sprintf("KILL %d", v.id)...)...)
+	if p := v.receive(); !wire.IsErr(p) {
+		t.Errorf("the answer is %q", p)
+	}
+	v.hungUp()
+}

@@ -1,0 +1,102 @@
+package sqlclass
+
+import "strconv"
+
+// KillKind is what a KILL statement ends.
+type KillKind uint8
+
+// The kinds.
+const (
+	KillConnection KillKind = iota // KILL n, KILL CONNECTION n
+	KillQuery                      // KILL QUERY n
+	KillQueryID                    // MariaDB: KILL QUERY ID n, where n is no connection
+	KillUser                       // MariaDB: KILL USER name
+)
+
+// String returns the kind in lower case.
+func (k KillKind) String() string {
+	switch k {
+	case KillConnection:
+		return "connection"
+	case KillQuery:
+		return "query"
+	case KillQueryID:
+		return "query_id"
+	case KillUser:
+		return "user"
+	}
+	return "invalid"
+}
+
+// KillOperand is the place of the id in the text of a KILL statement: sql[Start:End].
+type KillOperand struct {
+	Kind KillKind
+	// ID is the id of a connection. It is not known while the statement is prepared with a placeholder.
+	ID          uint64
+	Placeholder bool
+	Start, End  int
+}
+
+// KillTarget finds the connection that a KILL statement ends. The id may be written in any way that servers take for a
+// whole number: 17, 0x11, '17', +17, (17). It is false when sql is no single KILL of such a number; then, if Kind is
+// KillUser or KillQueryID, the server knows what is meant by itself.
+func KillTarget(sql []byte, opt Options) (k KillOperand, ok bool) {
+	r := reader{}
+	r.lex.init(sql, opt)
+	if r.next().entry.word() != wordKill {
+		return k, false
+	}
+	t := r.next()
+	if w := t.entry.word(); w == wordSoft || w == wordHard {
+		t = r.next()
+	}
+	switch t.entry.word() {
+	case wordConnection:
+		t = r.next()
+	case wordQuery:
+		k.Kind = KillQuery
+		if t = r.next(); equalFold(r.text(t), "id") {
+			k.Kind = KillQueryID
+			return k, false
+		}
+	case wordUser:
+		k.Kind = KillUser
+		return k, false
+	default:
+	}
+	open := 0
+	for ; t.is('(') || t.is('+'); t = r.next() {
+		if t.is('(') {
+			open++
+		}
+	}
+	if !k.operand(&r, t) {
+		return k, false
+	}
+	for ; open > 0; open-- {
+		if !r.next().is(')') {
+			return k, false
+		}
+	}
+	return k, r.nothingLeft()
+}
+
+// operand reads the id itself.
+func (k *KillOperand) operand(r *reader, t token) (ok bool) {
+	k.Start, k.End = t.start, t.end
+	text, base := r.text(t), 10
+	switch {
+	case t.is('?'):
+		k.Placeholder = true
+		return true
+	case t.kind == tokenString:
+		text = unquote(text, r.lex.noBackslash)
+	case t.kind != tokenNumber:
+		return false
+	case len(text) > 2 && text[0] == '0' && text[1] == 'x': // 0X is a name to the servers
+		text, base = text[2:], 16
+	}
+	id, err := strconv.ParseUint(string(text), base, 64)
+	k.ID = id
+	return err == nil
+}

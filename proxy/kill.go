@@ -1,0 +1,231 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/onewriter/onewriter/internal/sqlclass"
+	"github.com/onewriter/onewriter/internal/wire"
+	"github.com/onewriter/onewriter/session"
+	"github.com/onewriter/onewriter/topology"
+)
+
+// erNoSuchThread is the servers' code for a KILL of a connection that they do not have.
+const erNoSuchThread = 1094 // HY000
+
+func errNoThread(format string, args ...any) *clientError {
+	return &clientError{erNoSuchThread, "HY000", "onewriter: " + fmt.Sprintf(format, args...), false}
+}
+
+// errKilled ends a session whose client was killed by another one. Servers hang up without a word, too.
+var errKilled = errors.New("the connection was killed")
+
+// serveKill serves a command that ends a connection. The client names it as the clients see it: by the id of a
+// handshake. It is sent, with the id that the server knows, to where that session is; the server judges the rights.
+func (s *clientSession) serveKill(cmd session.Command, wasBusy bool) error {
+	k, ok := s.core.Kill(s.client.buf.bytes())
+	if !ok || k.ID > math.MaxUint32 {
+		return s.forward(cmd, wasBusy)
+	}
+	target, err := s.identify(uint32(k.ID))
+	if err != nil {
+		return s.refuse(err)
+	}
+	if target == nil {
+		return s.forward(cmd, wasBusy)
+	}
+	w, here := target.where.Load(), s.where.Load()
+	switch {
+	case w == nil:
+		err = s.killNowhere(target, k)
+	case w.instance != here.instance:
+		err = s.killElsewhere(w, k)
+	case w.conn.ID == uint32(k.ID):
+		return s.killHere(cmd, wasBusy, target, k)
+	case k.Replaceable():
+		s.core.Retarget(k, w.conn.ID)
+		return s.killHere(cmd, wasBusy, target, k)
+	default: // the id is a parameter of a prepared statement
+		err = s.killElsewhere(w, k)
+	}
+	if err != nil {
+		return s.refuse(err)
+	}
+	if err := s.refuse(nil); err != nil { // it is consumed, and has its answer
+		return err
+	}
+	if err := s.write(s.client.conn, wire.AppendPacket(nil, s.core.Current().Seq+1, s.core.AppendOK(nil))); err != nil {
+		return err
+	}
+	return s.killed(target, k)
+}
+
+// killed ends the session that was killed; the client of an idle one would not notice otherwise, because a session whose
+// server connection is lost is given another.
+func (s *clientSession) killed(target *clientSession, k session.Kill) error {
+	if k.Kind != sqlclass.KillConnection {
+		return nil
+	}
+	if target == s {
+		return errors.Join(errMidResponse, errKilled)
+	}
+	target.end(errKilled)
+	return nil
+}
+
+// killHere lets the session's own server do it.
+func (s *clientSession) killHere(cmd session.Command, wasBusy bool, target *clientSession, k session.Kill) error {
+	if err := s.forward(cmd, wasBusy); err != nil {
+		return err
+	}
+	switch code := s.core.ErrorCode(); {
+	case code == 0, target == s && (code == erInterrupted || code == erConnectionKilled):
+		return s.killed(target, k)
+	default:
+		return nil
+	}
+}
+
+// killElsewhere does it on a connection of its own, as the same user.
+func (s *clientSession) killElsewhere(w *placement, k session.Kill) error {
+	if !s.secret.CanMove() {
+		return errNoThread("connection %d is on server %s, and the authentication plugin of this account does not let onewriter log in there to kill it", k.ID, w.instance.Name)
+	}
+	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.ConnectTimeout)
+	defer cancel()
+	p := s.login
+	p.Database = ""
+	p.Capabilities &^= wire.ClientQueryAttributes
+	conn, _, err := s.cluster.connect(ctx, w.instance, p)
+	if err != nil {
+		return errNoThread("connection %d is on server %s, where this account cannot log in to kill it: %v", k.ID, w.instance.Name, err)
+	}
+	defer func() { _ = conn.Close() }()
+	deadline, _ := ctx.Deadline()
+	_ = conn.SetDeadline(deadline)
+	pc := wire.NewPacketConn(conn.Conn)
+	if err = pc.WritePacket(k.AppendTo(nil, w.conn.ID)); err == nil {
+		var payload []byte
+		if payload, err = pc.ReadPacket(); err == nil && wire.IsErr(payload) {
+			err = refusedKill(payload, k)
+		}
+	}
+	ce := (*clientError)(nil)
+	if err != nil && !errors.As(err, &ce) {
+		return errNoThread("connection %d is on server %s, which did not answer the attempt to kill it: %v", k.ID, w.instance.Name, err)
+	}
+	pc.SetSequence(0)
+	_ = pc.WritePacket([]byte{wire.ComQuit})
+	return err
+}
+
+// refusedKill words the server's refusal with the id that the client has used.
+func refusedKill(payload []byte, k session.Kill) error {
+	e, err := wire.ParseErr(payload)
+	if err != nil {
+		return err
+	}
+	switch e.Code {
+	case erNoSuchThread:
+		return errNoThread("Unknown thread id: %d", k.ID)
+	case erKillDenied:
+		return &clientError{erKillDenied, "HY000", fmt.Sprintf("You are not owner of thread %d", k.ID), false}
+	default:
+		return &clientError{e.Code, e.State, e.Message, false}
+	}
+}
+
+// erConnectionKilled is what MariaDB tells a connection that has killed itself; MySQL says 1317.
+const erConnectionKilled = 1927
+
+// erKillDenied is the servers' code for a KILL without the right to it.
+const erKillDenied = 1095 // HY000
+
+// killNowhere is for a session that has no server connection at the moment, since it has not needed one after a move:
+// nothing of it runs. Servers let everybody end the connections of his own user name, and so it is here.
+func (s *clientSession) killNowhere(target *clientSession, k session.Kill) error {
+	if !s.sameUser(target) {
+		return errNoThread("connection %d belongs to another user and is on no server now that could judge whether you may kill it; try again, or use `onewriter kill`", k.ID)
+	}
+	return nil
+}
+
+// identify gives the session that the client of s calls id; nil when none of ours is meant.
+func (s *clientSession) identify(id uint32) (*clientSession, error) {
+	here := s.where.Load().instance
+	greeted, others := s.cluster.ids.find(id)
+	if greeted != nil && greeted.at(here, id) {
+		return greeted, nil
+	}
+	neighbour := (*clientSession)(nil) // whom the server calls so
+	for _, o := range others {
+		if o.at(here, id) {
+			neighbour = o
+		}
+	}
+	switch {
+	case greeted == nil && neighbour != nil:
+		return neighbour, nil
+	case greeted == nil && len(others) == 0:
+		return nil, nil //nolint:nilnil // nobody of ours is an answer
+	case neighbour != nil && s.sameUser(greeted):
+		// A client cancels what it has begun by the id of the handshake. Who looks at process lists is another user.
+		return greeted, nil
+	case neighbour != nil:
+		return nil, errAmbiguous(here.Name, id)
+	}
+	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.ConnectTimeout)
+	defer cancel()
+	switch alive, err := s.cluster.alive(ctx, here, id); {
+	case err != nil:
+		return nil, errNoThread("cannot tell whether server %s has another connection %d, so nothing was killed: %v", here.Name, id, err)
+	case alive && greeted != nil:
+		return nil, errAmbiguous(here.Name, id)
+	case alive:
+		return nil, nil //nolint:nilnil // the one that the client's own server has
+	case greeted != nil:
+		return greeted, nil
+	case len(others) > 1:
+		return nil, errNoThread("%d is ambiguous, nothing was killed: several clients of onewriter have had this connection id; use `onewriter kill`", id)
+	default:
+		return others[0], nil
+	}
+}
+
+func errAmbiguous(server string, id uint32) *clientError {
+	return errNoThread("%d is ambiguous, nothing was killed: it is the connection id of a client of onewriter, and server %s has another connection with it; use `onewriter kill`, or connect to the server", id, server)
+}
+
+// sameUser reports whether the two sessions logged in under the same user name.
+func (s *clientSession) sameUser(o *clientSession) bool {
+	mine, its := s.account.Load(), o.account.Load()
+	return *mine != "" && *mine == *its
+}
+
+func (c *Cluster) alive(ctx context.Context, instance topology.Instance, id uint32) (bool, error) {
+	if c.config.ThreadAlive == nil {
+		return false, errors.New("nobody can look")
+	}
+	return c.config.ThreadAlive(ctx, instance.Name, id)
+}
+
+// end ends the session from outside: its client is hung up on when what it runs at its server is broken off.
+func (s *clientSession) end(cause error) {
+	s.ended.Store(&abortion{cause})
+	s.abort(cause)
+}
+
+// End hangs up on the client of the session with this number (SessionInfo.ID), whatever it does. It is false when there
+// is none. A statement that runs is not stopped by that: kill the server connection before.
+func (c *Cluster) End(id uint64, cause error) bool {
+	c.mu.Lock()
+	s := c.sessions[id]
+	c.mu.Unlock()
+	if s == nil {
+		return false
+	}
+	s.end(cause)
+	return true
+}

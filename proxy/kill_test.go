@@ -1,0 +1,221 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/onewriter/onewriter/router"
+)
+
+// known lists the sessions' ids as clients and servers call them.
+func (b *testbed) known() (ids [][2]uint32) {
+	for _, s := range b.cluster.Sessions() {
+		ids = append(ids, [2]uint32{s.KnownID, s.ServerID})
+	}
+	return ids
+}
+
+// aliveIDs plays the control account that looks for connections.
+func aliveIDs(ids ...uint32) func(*Config) {
+	return func(c *Config) {
+		c.ThreadAlive = func(_ context.Context, _ string, id uint32) (bool, error) {
+			for _, i := range ids {
+				if i == id {
+					return true, nil
+				}
+			}
+			return false, nil
+		}
+	}
+}
+
+// busyIDs makes server b use up n ids.
+func (b *testbed) busyIDs(n int) {
+	for range n {
+		g, err := b.cluster.config.Dialer.Greet(b.t.Context(), b.b.Addr())
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		b.t.Cleanup(g.Release)
+	}
+}
+
+func TestKillFollowsTheSession(t *testing.T) {
+	bed := newTestbed(t, aliveIDs())
+	killer, victim := bed.client(), bed.client()
+	killer.must("DO 1")
+	victim.must("DO 1")
+	id := bed.known()[1][0]
+	bed.busyIDs(10)
+	bed.move()
+	killer.wantAt("b")
+	victim.wantAt("b")
+	now := bed.known()[1]
+	if now[0] != id || now[1] == id {
+		t.Fatalf("the client's id was %d, it is %v", id, now)
+	}
+	killer.must(fmt.Sprintf("KILL QUERY %d /* %d */", id, id))
+	if want := fmt.Sprintf("KILL QUERY %d /* %d */", now[1], id); bed.b.Heard(want) != 1 {
+		t.Errorf("b did not hear %q", want)
+	}
+	victim.wantAt("b")
+	killer.must(fmt.Sprintf("KILL %d", id))
+	victim.wantClosed()
+	killer.wantAt("b")
+}
+
+func TestKillOnAnotherServer(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) {
+		aliveIDs()(c)
+		c.Listeners = append(c.Listeners, ListenerConfig{Address: "127.0.0.1:0", Policy: router.Policy{Route: router.RouteStandby}})
+	})
+	bed.cluster.Observe([]router.Standby{{Instance: bed.server(bed.b), Ready: true}})
+	bed.busyIDs(10)
+	killer := bed.client()
+	killer.must("DO 1")
+	victim := bed.clientAt(1)
+	victim.wantAt("b")
+	id := bed.known()[1][0]
+	killer.must(fmt.Sprintf("KILL QUERY 0x%x", id))
+	if want := fmt.Sprintf("KILL QUERY %d", id); bed.b.Heard(want) != 1 || bed.a.Heard(want) != 0 {
+		t.Errorf("the kill did not reach b alone: %d, %d", bed.b.Heard(want), bed.a.Heard(want))
+	}
+	killer.must(fmt.Sprintf("KILL CONNECTION %d", id))
+	victim.wantClosed()
+	killer.wantAt("a")
+}
+
+// Two servers give the same id to two clients: they are greeted with different ones all the same.
+func TestGreetedIDsAreUnique(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) {
+		aliveIDs()(c)
+		c.Listeners = append(c.Listeners, ListenerConfig{Address: "127.0.0.1:0", Policy: router.Policy{Route: router.RouteStandby}})
+	})
+	bed.cluster.Observe([]router.Standby{{Instance: bed.server(bed.b), Ready: true}})
+	var clients [2][]*client
+	for range 4 {
+		for i := range clients {
+			c := bed.clientAt(i)
+			c.must("DO 1")
+			clients[i] = append(clients[i], c)
+		}
+	}
+	seen, same := map[uint32]bool{}, 0
+	for _, ids := range bed.known() {
+		if seen[ids[0]] {
+			t.Errorf("two clients were greeted with %d", ids[0])
+		}
+		seen[ids[0]] = true
+		if ids[0] != ids[1] && ids[0] < firstOwnID {
+			t.Errorf("a client was greeted with %d by a server that calls it %d", ids[0], ids[1])
+		}
+		if ids[0] == ids[1] {
+			same++
+		}
+	}
+	if same < 4 {
+		t.Errorf("only %d clients were greeted with the id that the server has for them", same)
+	}
+	// One with an id of ours is killed by it.
+	for i, ids := range bed.known() {
+		if ids[0] != ids[1] {
+			clients[0][0].must(fmt.Sprintf("KILL %d", ids[0]))
+			clients[i%2][i/2].wantClosed()
+			break
+		}
+	}
+}
+
+func TestAmbiguousKill(t *testing.T) {
+	alive := uint32(0)
+	bed := newTestbed(t, func(c *Config) {
+		c.ThreadAlive = func(_ context.Context, server string, id uint32) (bool, error) {
+			if server != "b" {
+				return false, errors.New("the wrong server was asked")
+			}
+			return id == alive, nil
+		}
+	})
+	killer, victim := bed.client(), bed.client()
+	killer.must("DO 1")
+	victim.must("DO 1")
+	id := bed.known()[1][0]
+	bed.busyIDs(10)
+	bed.move()
+	victim.wantAt("b")
+	alive = id
+	err := killer.exec(fmt.Sprintf("KILL %d", id))
+	wantCode(t, err, erNoSuchThread, "HY000")
+	if me := (*mysql.MySQLError)(nil); !errors.As(err, &me) || !strings.Contains(me.Message, "ambiguous") {
+		t.Error(err)
+	}
+	victim.wantAt("b")
+	killer.must(fmt.Sprintf("KILL %d", bed.known()[1][1])) // as the server calls it
+	victim.wantClosed()
+}
+
+func TestKillOfASessionWithoutAServer(t *testing.T) {
+	bed := newTestbed(t, aliveIDs())
+	killer, victim := bed.client(), bed.client()
+	killer.must("DO 1")
+	victim.must("DO 1")
+	id := bed.known()[1][0]
+	bed.busyIDs(10)
+	bed.move()
+	killer.wantAt("b")
+	bed.eventually("the victim has no server", func() bool { return bed.cluster.Sessions()[1].Server == "" })
+	killer.must(fmt.Sprintf("KILL QUERY %d", id)) // nothing runs
+	victim.wantAt("b")
+	killer.must(fmt.Sprintf("KILL %d", id))
+	victim.wantClosed()
+}
+
+func TestEnd(t *testing.T) {
+	bed := newTestbed(t, nil)
+	victim := bed.client()
+	victim.must("BEGIN")
+	if !bed.cluster.End(bed.cluster.Sessions()[0].ID, errors.New("test")) || bed.cluster.End(4711, errors.New("test")) {
+		t.Error("not told who is there")
+	}
+	victim.wantClosed()
+	bed.eventually("nothing is left", func() bool { return bed.cluster.Count() == 0 && bed.cluster.SessionsOn("a") == 0 })
+}
+
+func TestIdentitiesKeepFewFormerIDs(t *testing.T) {
+	ids := identities{known: map[uint32]*clientSession{}}
+	s := &clientSession{}
+	user := "app"
+	s.account.Store(&user)
+	if id := ids.claim(s, 7); id != 7 {
+		t.Fatal(id)
+	}
+	for id := range uint32(20) {
+		ids.arrived(s, id)
+		ids.arrived(s, id)
+	}
+	if len(s.formerIDs) != maxFormerIDs {
+		t.Errorf("%d are kept", len(s.formerIDs))
+	}
+	if _, others := ids.find(19); len(others) != 1 {
+		t.Error("the last one is forgotten")
+	}
+	other := &clientSession{}
+	if id := ids.claim(other, 7); id < firstOwnID {
+		t.Errorf("7 was given twice: %d", id)
+	}
+	if id := ids.claim(&clientSession{}, 0); id < firstOwnID {
+		t.Errorf("without a server: %d", id)
+	}
+	ids.release(s)
+	if g, others := ids.find(7); g != nil || len(others) != 0 {
+		t.Error("a released id names somebody")
+	}
+	if id := ids.claim(&clientSession{}, 7); id != 7 {
+		t.Errorf("7 is free: %d", id)
+	}
+}

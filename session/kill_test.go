@@ -1,0 +1,139 @@
+package session
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// killOf peeks at a command and gives what it wants to kill.
+func killOf(t *testing.T, c *Core, pkt []byte) (Kill, bool) {
+	t.Helper()
+	cmd, need, err := c.Peek(pkt)
+	if err != nil || need != 0 {
+		t.Fatalf("peek: need %d, %v", need, err)
+	}
+	if !cmd.Kills() {
+		return Kill{}, false
+	}
+	return c.Kill(pkt)
+}
+
+func TestKillIsRetargeted(t *testing.T) {
+	for sql, want := range map[string]string{
+		"KILL 17":                        "KILL 4000000000",
+		"kill /* x */ query 0x11 ; -- y": "kill /* x */ query 4000000000 ; -- y",
+		"KILL CONNECTION (+'17')":        "KILL CONNECTION (+4000000000)",
+		"KILL SOFT QUERY 17":             "KILL SOFT QUERY 4000000000",
+	} {
+		core := trackedRig(t).core
+		pkt := query(sql)
+		k, ok := killOf(t, core, pkt)
+		if !ok || k.ID != 17 || !k.Replaceable() {
+			t.Errorf("%s: %+v, %v", sql, k, ok)
+			continue
+		}
+		if got := string(k.AppendTo(nil, 4000000000)); got != "\x03"+want {
+			t.Errorf("%s: %q elsewhere", sql, got)
+		}
+		core.Retarget(k, 4000000000)
+		out, n := core.Begin(pkt)
+		if got := packets(t, out); n != len(pkt) || string(got[0]) != "\x03"+want {
+			t.Errorf("%s: %q, %d of %d bytes", sql, got, n, len(pkt))
+		}
+		if out, _ = core.Begin(query("SELECT 1")); string(out[5:]) != "SELECT 1" {
+			t.Errorf("the next command is %q", out)
+		}
+	}
+}
+
+func TestKillThatIsLeftAlone(t *testing.T) {
+	core := trackedRig(t).core
+	for _, sql := range []string{
+		"KILL QUERY ID 17", "KILL USER app", "KILL CONNECTION_ID()", "KILL 17; KILL 18", "KILL @x", "KILL ?", "SELECT 'KILL 17'", "DO 17",
+	} {
+		if k, ok := killOf(t, core, query(sql)); ok {
+			t.Errorf("%s kills %d", sql, k.ID)
+		}
+	}
+	long := "KILL 17 /*" + strings.Repeat("x", MaxInspect) + "*/"
+	pkt := query(long)
+	if k, ok := killOf(t, core, pkt[:MaxInspect]); ok {
+		t.Errorf("a statement that has not been seen whole kills %d", k.ID)
+	}
+	if k, ok := core.Kill([]byte{2, 0, 0, 0, wire.ComProcessKill, 17}); ok {
+		t.Errorf("a cut COM_PROCESS_KILL kills %d", k.ID)
+	}
+}
+
+func TestProcessKillIsRetargeted(t *testing.T) {
+	core := trackedRig(t).core
+	pkt := packet(0, wire.ComProcessKill, 17, 0, 0, 0)
+	k, ok := killOf(t, core, pkt)
+	if !ok || k.ID != 17 {
+		t.Fatalf("%+v, %v", k, ok)
+	}
+	if got := string(k.AppendTo(nil, 0x01020304)); got != "\x0c\x04\x03\x02\x01" {
+		t.Errorf("elsewhere %q", got)
+	}
+	core.Retarget(k, 0x01020304)
+	if out, _ := core.Begin(pkt); string(out[4:]) != "\x0c\x04\x03\x02\x01" {
+		t.Errorf("here %q", out)
+	}
+}
+
+func TestPreparedKill(t *testing.T) {
+	for sql, want := range map[string]string{"KILL QUERY ?": "KILL QUERY 5", "KILL 70000": "KILL 5"} {
+		r := trackedRig(t)
+		params := byte(strings.Count(sql, "?"))
+		pkt := packet(0, append([]byte{wire.ComStmtPrepare}, sql...)...)
+		if _, _, err := r.core.Peek(pkt); err != nil {
+			t.Fatal(err)
+		}
+		r.core.Begin(pkt)
+		answer := packet(1, 0, 7, 0, 0, 0, 0, 0, params, 0, 0, 0, 0)
+		if params > 0 { // its definition
+			answer = append(answer, packet(2, 3, 'd', 'e', 'f')...)
+		}
+		if _, _, next, err := r.core.Server(answer); next != Finished || err != nil {
+			t.Fatal(next, err)
+		}
+		for kind, value := range map[byte][]byte{
+			typeLong: {0x70, 0x11, 0x01, 0x00}, typeLongLong: {0x70, 0x11, 0x01, 0, 0, 0, 0, 0}, typeText: []byte("\x0570000"),
+		} {
+			body := binary.LittleEndian.AppendUint32([]byte{wire.ComStmtExecute}, 7)
+			body = append(body, 0, 1, 0, 0, 0)
+			if params > 0 {
+				body = append(append(body, 0, 1, kind, 0), value...)
+			}
+			pkt := packet(0, body...)
+			k, ok := killOf(t, r.core, pkt)
+			if !ok || k.Replaceable() || k.ID != 70000 {
+				t.Errorf("%s by type %#x: %+v, %v", sql, kind, k, ok)
+			}
+			if got := string(k.AppendTo(nil, 5)); got != "\x03"+want {
+				t.Errorf("%s: %q", sql, got)
+			}
+			if params > 0 {
+				pkt[wire.HeaderSize+10] = 1 // NULL
+				if k, ok := killOf(t, r.core, pkt); ok {
+					t.Errorf("%s of NULL kills %d", sql, k.ID)
+				}
+			}
+		}
+	}
+}
+
+// TestKillOfAnything feeds damaged packets.
+func TestKillOfAnything(t *testing.T) {
+	core := trackedRig(t).core
+	for n := range 12 {
+		for _, code := range []byte{wire.ComProcessKill, wire.ComQuery, wire.ComStmtExecute, wire.ComPing} {
+			body := make([]byte, n+1)
+			body[0] = code
+			core.Kill(packet(0, body...))
+		}
+	}
+}
