@@ -284,6 +284,9 @@ func (s *clientSession) takeAbortion() {
 
 // fail answers a command that could not be served. The result is nil if the session goes on.
 func (s *clientSession) fail(err error) error {
+	if e := s.ended.Load(); e != nil {
+		return errors.Join(errMidResponse, e.cause) // as servers do: no last words
+	}
 	ce := (*clientError)(nil)
 	se := (*wire.ServerError)(nil)
 	if errors.Is(err, errMidResponse) || !errors.As(err, &ce) && !errors.As(err, &se) {
