@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -129,9 +131,24 @@ func hungUp(conn net.Conn) bool {
 
 func quiet(conn net.Conn) bool {
 	n, err := peek(conn)
-	// Under TLS, bytes may be a session ticket; only the end of the connection counts then.
-	_, secure := conn.(interface{ NetConn() net.Conn })
-	return errors.Is(err, unix.EAGAIN) || (secure && err == nil && n > 0)
+	if _, secure := conn.(interface{ NetConn() net.Conn }); secure && err == nil && n > 0 {
+		return quietUnder(conn)
+	}
+	return errors.Is(err, unix.EAGAIN)
+}
+
+// recordTimeout bounds the wait for the rest of a TLS record whose beginning is there.
+const recordTimeout = 20 * time.Millisecond
+
+// quietUnder is quiet for a TLS connection on which something came: session tickets and new keys are no word of the
+// peer's, a good-bye is. What it reads is lost, but then the connection is given up.
+func quietUnder(conn net.Conn) bool {
+	if conn.SetReadDeadline(time.Now().Add(recordTimeout)) != nil {
+		return false
+	}
+	var b [1]byte
+	n, err := conn.Read(b[:])
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && conn.SetReadDeadline(time.Time{}) == nil
 }
 
 // peek looks for a byte without taking it: 0 and no error is the end of the connection, EAGAIN that nothing came.
