@@ -24,10 +24,13 @@ const (
 // Config is how to reach the servers.
 type Config struct {
 	TLS TLSMode
-	// CA verifies the servers' certificates; nil is the system's where a mode demands to verify.
-	CA *x509.CertPool
-	// Certificates are shown to servers that ask for one.
-	Certificates []tls.Certificate
+	// Roots gives the authorities that servers' certificates must be signed by, anew for each handshake; nil means the
+	// system's where a mode demands to verify.
+	Roots func() *x509.CertPool
+	// Fingerprints are certificates that are trusted as they are.
+	Fingerprints []Fingerprint
+	// Certificate gives what servers are shown that ask for a certificate; nil shows none.
+	Certificate func() *tls.Certificate
 	// Timeout bounds each dial and each login beside the context's own deadline; default 10 s.
 	Timeout time.Duration
 	Logger  zerolog.Logger

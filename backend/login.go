@@ -15,7 +15,7 @@ import (
 const relayPlugin = "onewriter_relay"
 
 // ErrNoTLS says that a server does not offer TLS although the configuration demands it.
-var ErrNoTLS = errors.New("the server does not offer TLS")
+var ErrNoTLS = errors.New("the server does not offer TLS, or somebody in between hides that it does: give it a certificate (ssl_cert, ssl_key), or write server_tls.mode: preferred if nobody can listen on the way")
 
 // LoginParams is one login.
 type LoginParams struct {
@@ -144,10 +144,10 @@ func (g *Greeted) secure(ctx context.Context, response *wire.HandshakeResponse) 
 		return nil
 	}
 	if !g.Greeting.Capabilities.Has(wire.ClientSSL) {
-		if config.TLS == TLSPreferred {
-			return nil
+		if config.DemandsTLS(g.Addr) {
+			return ErrNoTLS
 		}
-		return ErrNoTLS
+		return nil
 	}
 	response.Capabilities |= wire.ClientSSL
 	if err := g.pc.WritePacket(wire.AppendSSLRequest(nil, *response)); err != nil {

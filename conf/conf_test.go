@@ -298,3 +298,36 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestTLSContradictions(t *testing.T) {
+	dir := t.TempDir()
+	pem := filepath.Join(dir, "x.pem")
+	if err := os.WriteFile(pem, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := func(text string) string { return small + "    server_tls: " + text + "\n" }
+	listener := func(text string) string {
+		return strings.Replace(small, "route: primary", "route: primary, tls: "+text, 1)
+	}
+	for text, want := range map[string]string{
+		server("{fingerprints: [AB]}"):                                                                `server_tls.fingerprints[0]: "AB" is no SHA-256 fingerprint`,
+		server("{mode: off, ca_file: " + pem + "}"):                                                   "server_tls.ca_file: has no meaning with mode: off",
+		server("{key_file: " + pem + "}"):                                                             "has only one of cert_file and key_file",
+		listener("{client_certificate: optional}"):                                                    "set client_ca_file",
+		listener("{client_ca_file: " + pem + "}"):                                                     "tls.mode: is preferred",
+		listener("{mode: off, client_ca_file: " + pem + "}"):                                          "tls.client_ca_file: has no meaning with mode: off",
+		listener("{mode: required, client_ca_file: " + pem + "}"):                                     "",
+		listener("{client_certificate: optional, client_ca_file: " + pem + "}"):                       "",
+		server("{mode: preferred, fingerprints: [\"" + strings.Repeat("AB:", 31) + "cd\"]}"):          "",
+		server("{mode: verify, ca_file: " + pem + ", cert_file: " + pem + ", key_file: " + pem + "}"): "",
+	} {
+		_, err := Parse(Source{Name: "x.yaml", Data: []byte(text)})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s\ngot  %v\nwant %q", text, err, want)
+		}
+	}
+	cfg, err := Parse(Source{Name: "x.yaml", Data: []byte(listener("{mode: required, client_ca_file: " + pem + "}"))})
+	if err != nil || cfg.Clusters[0].Listeners[0].TLS.ClientCertificate != ClientCertificateRequired {
+		t.Errorf("the default is not required: %v", err)
+	}
+}

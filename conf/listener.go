@@ -21,18 +21,6 @@ const (
 	FallbackError   Fallback = "error"   // answer with an error
 )
 
-// TLSMode says whether connections are encrypted.
-type TLSMode string
-
-// The TLS modes. The verifying ones are for connections to servers only.
-const (
-	TLSOff        TLSMode = "off"         // never
-	TLSPreferred  TLSMode = "preferred"   // when the other side can
-	TLSRequired   TLSMode = "required"    // always, else the connection is refused
-	TLSVerifyCA   TLSMode = "verify-ca"   // always, and the certificate must be signed by a known authority
-	TLSVerifyFull TLSMode = "verify-full" // as TLSVerifyCA, and the certificate must name the host
-)
-
 // Listener is one address that clients connect to.
 type Listener struct {
 	// Address is the host:port to listen on; `:6446` means every address of the machine. The customary ports are
@@ -52,26 +40,4 @@ type Listener struct {
 	MaxConnections int `yaml:"max_connections" default:"2000" min:"1" max:"1000000"`
 	// MaxUserConnections is how many of them may be of one user; the next one gets error 1203. 0 is no limit.
 	MaxUserConnections int `yaml:"max_user_connections" default:"0" min:"0" max:"1000000"`
-}
-
-// ListenerTLS is the encryption between clients and a listener.
-type ListenerTLS struct {
-	// Mode is `off`, `preferred` (clients that ask for TLS get it) or `required` (the others are refused).
-	Mode TLSMode `yaml:"mode" default:"preferred" enum:"off,preferred,required"`
-	// CertFile is the certificate chain in PEM form. Without one, a self-signed certificate is made at each start, as
-	// the database servers do.
-	CertFile string `yaml:"cert_file"`
-	// KeyFile is the private key of `cert_file` in PEM form.
-	KeyFile string `yaml:"key_file"`
-}
-
-// ServerTLS is the encryption between onewriter and the servers.
-type ServerTLS struct {
-	// Mode is `off`, `preferred` (used when the server offers it), `required` (always), `verify-ca` (always, and the
-	// certificate must be signed by a known authority) or `verify-full` (as `verify-ca`, and it must name the host).
-	Mode TLSMode `yaml:"mode" default:"preferred" enum:"off,preferred,required,verify-ca,verify-full"`
-	// CAFile holds the certificates of the authorities to trust, in PEM form. When it is set, certificates are
-	// checked against it in every mode but `off`. Without it `verify-ca` and `verify-full` trust the authorities of
-	// the operating system.
-	CAFile string `yaml:"ca_file"`
 }

@@ -59,10 +59,7 @@ func (v *validator) cluster(path string, c *Cluster) {
 	}
 	v.secret(path+".replication.password", &c.Replication.Password, &c.Replication.PasswordFile, c.Replication.User != "")
 	v.users(path, c)
-	v.file(path+".server_tls.ca_file", &c.ServerTLS.CAFile)
-	if c.ServerTLS.Mode == TLSOff && c.ServerTLS.CAFile != "" {
-		v.fail(path+".server_tls.ca_file", "remove it, or choose another mode", "has no meaning with mode: off")
-	}
+	v.serverTLS(path+".server_tls", &c.ServerTLS)
 	if c.Health.Timeout > 0 && c.Health.Interval > 4*c.Health.Timeout {
 		v.warn(path+".health.interval", "make it shorter than timeout", "is much longer than timeout (%s): a dead server is noticed late", c.Health.Timeout)
 	}
@@ -116,14 +113,7 @@ func (v *validator) listener(path string, l *Listener) {
 	if l.Route == RoutePrimary {
 		l.MaxReplicationLag, l.Fallback = 0, ""
 	}
-	v.file(path+".tls.cert_file", &l.TLS.CertFile)
-	v.file(path+".tls.key_file", &l.TLS.KeyFile)
-	if (l.TLS.CertFile == "") != (l.TLS.KeyFile == "") {
-		v.fail(path+".tls", "set both or none", "has only one of cert_file and key_file")
-	}
-	if l.TLS.Mode == TLSOff && l.TLS.CertFile != "" {
-		v.fail(path+".tls.cert_file", "remove it, or choose another mode", "has no meaning with mode: off")
-	}
+	v.listenerTLS(path+".tls", &l.TLS)
 }
 
 func (v *validator) users(path string, c *Cluster) {

@@ -2,9 +2,14 @@ package integration
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,7 +75,8 @@ var accounts = []account{
 	{name: "locked", create: []string{"CREATE USER b1@'%' IDENTIFIED BY '" + marked + "b1' ACCOUNT LOCK"}, user: "b1", password: marked + "b1", refused: locked},
 	{name: "expired", create: []string{"CREATE USER b2@'%' IDENTIFIED BY '" + marked + "b2' PASSWORD EXPIRE"}, user: "b2", password: marked + "b2", refused: expired},
 	{name: "REQUIRE SSL", create: []string{"CREATE USER b3@'%' IDENTIFIED BY '" + marked + "b3' REQUIRE SSL"}, user: "b3", password: marked + "b3"},
-	{name: "REQUIRE X509", create: []string{"CREATE USER b4@'%' IDENTIFIED BY '" + marked + "b4' REQUIRE X509"}, user: "b4", password: marked + "b4", refused: 1045},
+	{name: "REQUIRE X509", create: []string{"CREATE USER b4@'%' IDENTIFIED BY '" + marked + "b4' REQUIRE X509"}, user: "b4", password: marked + "b4", better: true},
+	{name: "REQUIRE SUBJECT of another", create: []string{"CREATE USER b14@'%' IDENTIFIED BY '" + marked + "b14' REQUIRE SUBJECT '/CN=other'"}, user: "b14", password: marked + "b14", refused: 1045},
 	{name: "other host", create: []string{"CREATE USER b5@'10.%' IDENTIFIED BY '" + marked + "b5'"}, user: "b5", password: marked + "b5", refused: 1045},
 	{name: "two hosts", create: []string{"CREATE USER b6@'127.0.0.1' IDENTIFIED BY '" + marked + "b6'", "CREATE USER b6@'%' IDENTIFIED BY '" + marked + "other'"}, user: "b6", password: marked + "b6"},
 	{name: "the less specific of two hosts", user: "b6", password: marked + "other", refused: 1045},
@@ -123,21 +129,53 @@ func whoami(ctx context.Context, q interface {
 	return who, err
 }
 
+// lodge is a pair whose servers have certificates, with an onewriter before it that shows and wants some.
+type lodge struct {
+	*onewriter
+	flavor  mysqltest.Flavor
+	pair    *mysqltest.Pair
+	ca      *certtest.Authority // signed everything
+	clients *certtest.Authority // whom the strict listener trusts
+}
+
 func TestLogins(t *testing.T) {
 	for _, f := range both {
-		t.Run(f.String(), func(t *testing.T) { logins(t, f) })
+		t.Run(f.String(), func(t *testing.T) {
+			l := openLodge(t, f)
+			t.Run("accounts", l.accounts)
+			t.Run("certificates", l.certificates)
+			t.Run("client certificates", l.clientCertificates)
+		})
 	}
 }
 
-func logins(t *testing.T, f mysqltest.Flavor) {
-	t.Setenv("ONEWRITER_LOG_LEVEL", "trace")
-	cert, key := certtest.New(t).Issue("server", "127.0.0.1")
-	config := map[string]string{"ssl-cert": cert, "ssl-key": key}
+func openLodge(t *testing.T, f mysqltest.Flavor) *lodge {
+	l := &lodge{flavor: f, ca: certtest.New(t), clients: certtest.New(t)}
+	cert, key := l.ca.Issue("server")
+	config := map[string]string{"ssl-ca": l.ca.File, "ssl-cert": cert, "ssl-key": key}
 	if f == mysqltest.MySQL {
 		config["plugin-load-add"] = "auth_socket.so"
 	}
-	pair, o := startPair(t, mysqltest.PairOptions{Flavor: f, Fast: true, Config: config}, fmt.Sprintf("    users: [{name: a5, password: %q}]\n", marked+"5"))
-	db := pair.Servers[0].DB()
+	ours, ourKey := l.ca.Issue("onewriter", "127.0.0.1")
+	for name, value := range map[string]string{
+		"LOG_LEVEL":                                  "trace",
+		"CLUSTERS_0_LISTENERS_0_TLS_CERT_FILE":       ours,
+		"CLUSTERS_0_LISTENERS_0_TLS_KEY_FILE":        ourKey,
+		"CLUSTERS_0_LISTENERS_2_TLS_MODE":            "required",
+		"CLUSTERS_0_LISTENERS_2_TLS_CLIENT_CA_FILE":  l.clients.File,
+		"CLUSTERS_0_LISTENERS_2_MAX_REPLICATION_LAG": "1h",
+		"CLUSTERS_0_SERVER_TLS_CA_FILE":              l.ca.File,
+		"CLUSTERS_0_SERVER_TLS_CERT_FILE":            ours,
+		"CLUSTERS_0_SERVER_TLS_KEY_FILE":             ourKey,
+	} {
+		t.Setenv("ONEWRITER_"+name, value)
+	}
+	l.pair, l.onewriter = startPair(t, mysqltest.PairOptions{Flavor: f, Fast: true, Config: config}, fmt.Sprintf("    users: [{name: a5, password: %q}]\n", marked+"5"))
+	return l
+}
+
+// accounts goes through the matrix: what the client sees must be what it would see directly, also after a switchover.
+func (l *lodge) accounts(t *testing.T) {
 	type held struct {
 		account
 		conn *sql.Conn
@@ -147,24 +185,24 @@ func logins(t *testing.T, f mysqltest.Flavor) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	for _, a := range accounts {
-		if !a.on(f) {
+		if !a.on(l.flavor) {
 			continue
 		}
 		for _, q := range a.create {
-			if f == mysqltest.MySQL {
+			if l.flavor == mysqltest.MySQL {
 				q = strings.Replace(q, " FOR ", " TO ", 1)
 			}
-			mustExec(t, db, q)
+			mustExec(t, l.pair.Servers[0].DB(), q)
 		}
 		code := a.refused
-		if other, ok := mysqlCodes[code]; ok && f == mysqltest.MySQL {
+		if other, ok := mysqlCodes[code]; ok && l.flavor == mysqltest.MySQL {
 			code = other
 		}
 		start := time.Now()
-		want, wantErr := whoami(ctx, a.pool(t, pair.Servers[0].Addr()))
+		want, wantErr := whoami(ctx, a.pool(t, l.pair.Servers[0].Addr()))
 		direct := time.Since(start)
 		start = time.Now()
-		conn, err := a.pool(t, o.primary).Conn(ctx)
+		conn, err := a.pool(t, l.primary).Conn(ctx)
 		var who string
 		if err == nil {
 			who, err = whoami(ctx, conn)
@@ -182,7 +220,7 @@ func logins(t *testing.T, f mysqltest.Flavor) {
 			sessions = append(sessions, held{a, conn, who})
 		}
 	}
-	o.mustSwitch(`{"to":"b"}`)
+	l.mustSwitch(`{"to":"b"}`)
 	for _, s := range sessions {
 		who, err := whoami(ctx, s.conn)
 		if s.stays {
@@ -194,5 +232,131 @@ func logins(t *testing.T, f mysqltest.Flavor) {
 		if err != nil || who != s.who {
 			t.Errorf("%s: after the switchover %q, %v; want %q", s.name, who, err, s.who)
 		}
+	}
+	l.mustSwitch(`{"to":"a"}`)
+}
+
+// hangUp makes the program look at its files.
+func (l *lodge) hangUp(t *testing.T) {
+	t.Helper()
+	if err := l.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dial is a connection of the application with a TLS configuration of its own.
+func dial(t *testing.T, addr string, config *tls.Config) (*sql.Conn, error) {
+	t.Helper()
+	c := mysql.NewConfig()
+	c.User, c.Passwd, c.Net, c.Addr, c.TLS, c.Logger = mysqltest.AppUser, mysqltest.AppPassword, "tcp", addr, config, &mysql.NopLogger{}
+	c.Timeout, c.ReadTimeout = 10*time.Second, 20*time.Second
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	t.Cleanup(func() { _ = db.Close() })
+	return db.Conn(t.Context())
+}
+
+// leaf logs in and gives the certificate that was shown.
+func (l *lodge) leaf(t *testing.T) *x509.Certificate {
+	t.Helper()
+	var leaf *x509.Certificate
+	conn, err := dial(t, l.primary, &tls.Config{RootCAs: l.ca.Pool(), ServerName: "127.0.0.1", VerifyConnection: func(state tls.ConnectionState) error {
+		leaf = state.PeerCertificates[0]
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	return leaf
+}
+
+func (l *lodge) certificates(t *testing.T) {
+	first := l.leaf(t)
+	session, err := dial(t, l.primary, &tls.Config{RootCAs: l.ca.Pool(), ServerName: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile := l.ca.Issue("onewriter", "127.0.0.1")
+	l.hangUp(t)
+	var second *x509.Certificate
+	l.eventually(5*time.Second, "the new certificate is shown", func() error {
+		if second = l.leaf(t); second.Equal(first) {
+			return errors.New("it is the old one")
+		}
+		return nil
+	})
+	if err := os.WriteFile(certFile, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.hangUp(t)
+	l.eventually(5*time.Second, "the broken certificate is noticed", func() error {
+		if _, body := l.get("/metrics"); !strings.Contains(body, fmt.Sprintf("onewriter_certificate_unusable{file=%q} 1", certFile+"+"+keyFile)) {
+			return errors.New("no metric says so")
+		}
+		return nil
+	})
+	if !strings.Contains(l.log.String(), "changed certificate is not usable") {
+		t.Error("the log does not say so")
+	}
+	if now := l.leaf(t); !now.Equal(second) {
+		t.Error("another certificate is shown")
+	}
+	l.ca.Issue("onewriter", "127.0.0.1") // the next test needs it
+	l.hangUp(t)
+	if _, err := whoami(t.Context(), session); err != nil {
+		t.Errorf("the session that was open all the time: %v", err)
+	}
+	for name, config := range map[string]*tls.Config{
+		"TLS 1.2 without server name": {InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12},
+		"TLS 1.3":                     {InsecureSkipVerify: true, MinVersion: tls.VersionTLS13},
+		"a foreign server name":       {InsecureSkipVerify: true, ServerName: "db.example"},
+		"ALPN":                        {InsecureSkipVerify: true, NextProtos: []string{"mysql"}},
+	} {
+		if _, err := dial(t, l.primary, config); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := dial(t, l.primary, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS11, MaxVersion: tls.VersionTLS11}); err == nil {
+		t.Error("TLS 1.1 is served")
+	}
+}
+
+func (l *lodge) clientCertificates(t *testing.T) {
+	other := certtest.New(t)
+	with := func(a *certtest.Authority) *tls.Config {
+		pair := a.Pair("client")
+		return &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }}
+	}
+	if _, err := dial(t, l.strict, with(l.clients)); err != nil {
+		t.Errorf("with a good certificate: %v", err)
+	}
+	if _, err := dial(t, l.strict, with(other)); err == nil {
+		t.Error("a foreign certificate passes")
+	}
+	if _, err := dial(t, l.strict, &tls.Config{InsecureSkipVerify: true}); err == nil {
+		t.Error("no certificate passes")
+	}
+	_, err := dial(t, l.strict, nil)
+	wantCode(t, err, 3159)
+	text, err := os.ReadFile(other.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(l.clients.File, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.hangUp(t)
+	l.eventually(5*time.Second, "the new authority is trusted", func() error {
+		_, err := dial(t, l.strict, with(other))
+		return err
+	})
+	if _, err := dial(t, l.strict, with(l.clients)); err == nil {
+		t.Error("a certificate of the authority before passes")
 	}
 }

@@ -26,6 +26,7 @@ const (
 	erShutdown     = 1053 // 08S01 the connection to the server is gone
 	erNewAborting  = 1184 // 08S01 aborted connection
 	erUserLimit    = 1203 // 42000 too many connections of a user
+	erInsecure     = 3159 // HY000 the listener requires TLS
 	erLockDeadlock = 1213 // 40001 rolled back, run the transaction again
 	erNoPrimary    = 1290 // HY000 nobody can be written to now
 	erInterrupted  = 1317 // 70100 the statement was interrupted
@@ -70,6 +71,10 @@ func errShutdown() *clientError {
 
 func errRebuild(server string, err error) *clientError {
 	return &clientError{erShutdown, "08S01", fmt.Sprintf("onewriter: session ended: its state could not be restored on %s: %v; connect again", server, err), true}
+}
+
+func errInsecure(listener string) *clientError {
+	return &clientError{erInsecure, "HY000", fmt.Sprintf("Connections using insecure transport are prohibited (onewriter: tls.mode is required on %s)", listener), true}
 }
 
 // asClientError gives the error packet's content for err: servers' own errors are passed on as they are.

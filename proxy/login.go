@@ -63,7 +63,7 @@ func (s *clientSession) welcome() error {
 		return fmt.Errorf("greeting the client: %w", err)
 	}
 	if s.listener.config.RequireTLS && !client.Secure() {
-		return s.refuseLogin(client, &clientError{3159, "HY000", "Connections using insecure transport are prohibited: this onewriter listener requires TLS.", true})
+		return s.refuseLogin(client, errInsecure(s.listener.config.Address))
 	}
 	if err := s.authenticate(ctx, client, response); err != nil {
 		return s.refuseLogin(client, err)

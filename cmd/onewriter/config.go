@@ -13,7 +13,7 @@ import (
 func newConfigCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Check, print or explain a configuration file", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(newConfigCheckCommand(), newConfigPrintCommand(), newConfigReferenceCommand())
+	cmd.AddCommand(newConfigCheckCommand(), newConfigPrintCommand(), newConfigFingerprintsCommand(), newConfigReferenceCommand())
 	return cmd
 }
 

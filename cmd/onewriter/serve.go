@@ -19,6 +19,7 @@ import (
 	"github.com/onewriter/onewriter/conf"
 	"github.com/onewriter/onewriter/failover"
 	"github.com/onewriter/onewriter/internal/auth"
+	"github.com/onewriter/onewriter/internal/certs"
 )
 
 func newServeCommand() *cobra.Command {
@@ -61,6 +62,8 @@ func serve(ctx context.Context, c *conf.Config, stderr io.Writer) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	files := certs.NewSet(log.With().Str("part", "tls").Logger())
+	registry.MustRegister(newCertificateMetrics(files))
 
 	clusters := make([]*cluster, 0, len(c.Clusters))
 	defer func() {
@@ -69,7 +72,7 @@ func serve(ctx context.Context, c *conf.Config, stderr io.Writer) error {
 		}
 	}()
 	for _, cc := range c.Clusters {
-		cl, err := newCluster(c, cc, journal, registry, log)
+		cl, err := newCluster(c, cc, files, journal, registry, log)
 		if err != nil {
 			return fmt.Errorf("cluster %s: %w", cc.Name, err)
 		}
@@ -79,12 +82,12 @@ func serve(ctx context.Context, c *conf.Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return runParts(ctx, c, clusters, endpoint, log)
+	return runParts(ctx, c, clusters, endpoint, files, log)
 }
 
 // runParts starts the parts and, when ctx is done, ends them in order: clients first, then the controllers, which may have
 // an operation to bring to its end, then the probes and the admin endpoint.
-func runParts(ctx context.Context, c *conf.Config, clusters []*cluster, endpoint *admin.Server, log zerolog.Logger) error {
+func runParts(ctx context.Context, c *conf.Config, clusters []*cluster, endpoint *admin.Server, files *certs.Set, log zerolog.Logger) error {
 	g, running := errgroup.WithContext(ctx)
 	control, stopControl := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopControl()
@@ -102,6 +105,7 @@ func runParts(ctx context.Context, c *conf.Config, clusters []*cluster, endpoint
 		}
 		return nil
 	})
+	g.Go(func() error { return watchCertificates(control, files) })
 	// The data path ends before the control path: its own group tells when.
 	var data errgroup.Group
 	for _, cl := range clusters {

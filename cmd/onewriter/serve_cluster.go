@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"database/sql"
 	"fmt"
 	"os"
@@ -23,6 +22,8 @@ import (
 	"github.com/onewriter/onewriter/failover/watchdog"
 	"github.com/onewriter/onewriter/health"
 	"github.com/onewriter/onewriter/internal/auth"
+	"github.com/onewriter/onewriter/internal/binlog"
+	"github.com/onewriter/onewriter/internal/certs"
 	"github.com/onewriter/onewriter/proxy"
 	"github.com/onewriter/onewriter/router"
 	"github.com/onewriter/onewriter/topology"
@@ -44,7 +45,7 @@ type cluster struct {
 	pools    map[string]*sql.DB // for reading account tables, by server name
 }
 
-func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, registry *prometheus.Registry, log zerolog.Logger) (*cluster, error) {
+func newCluster(c *conf.Config, cc conf.Cluster, files *certs.Set, journal *failover.Journal, registry *prometheus.Registry, log zerolog.Logger) (*cluster, error) {
 	log = log.With().Str("cluster", cc.Name).Logger()
 	cl := &cluster{config: cc, log: log, pools: map[string]*sql.DB{}}
 	ok := false
@@ -54,10 +55,11 @@ func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, regi
 		}
 	}()
 	servers := instances(cc)
-	connect, err := controlConnect(cc)
+	protect, err := serverTLS(cc.ServerTLS, files)
 	if err != nil {
 		return nil, err
 	}
+	connect := controlConnect(cc, protect)
 	for _, i := range servers {
 		db, err := connect(i)
 		if err != nil {
@@ -71,13 +73,13 @@ func newCluster(c *conf.Config, cc conf.Cluster, journal *failover.Journal, regi
 	if cl.state, err = local.Open(filepath.Join(c.StateDir, cc.Name+".state"), cc.Name, holder); err != nil {
 		return nil, err
 	}
-	if err := cl.makeData(c, cc, servers, registry, log); err != nil {
+	if err := cl.makeData(c, cc, servers, files, protect, registry, log); err != nil {
 		return nil, err
 	}
 	if err := cl.makeEyes(servers, holder, connect, registry); err != nil {
 		return nil, err
 	}
-	if err := cl.makeControl(c, servers, journal, connect); err != nil {
+	if err := cl.makeControl(c, servers, journal, connect, binlogSource(cc, protect)); err != nil {
 		return nil, err
 	}
 	ok = true
@@ -107,12 +109,8 @@ func (cl *cluster) makeEyes(servers []topology.Instance, holder string, connect 
 }
 
 // makeControl makes the controller.
-func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, journal *failover.Journal, connect func(topology.Instance) (*sql.DB, error)) error {
+func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, journal *failover.Journal, connect func(topology.Instance) (*sql.DB, error), logs func(topology.Instance, string) binlog.Source) (err error) {
 	cc := cl.config
-	logs, err := binlogSource(cc)
-	if err != nil {
-		return err
-	}
 	path := dataPath{cl.data, cl.watchdog}
 	cfg := failover.Config{
 		Cluster: cc.Name, Servers: servers, Monitor: cl.monitor, DataPath: path, Lease: cl.state, Store: cl.state,
@@ -132,13 +130,10 @@ func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, jour
 }
 
 // makeData makes the data path.
-func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.Instance, registry *prometheus.Registry, log zerolog.Logger) error {
-	ca, err := loadCA(cc.ServerTLS.CAFile)
-	if err != nil {
-		return err
-	}
+func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.Instance, files *certs.Set, protect backend.Config, registry *prometheus.Registry, log zerolog.Logger) error {
 	log = log.With().Str("part", "proxy").Logger()
-	cl.dialer = backend.New(backend.Config{TLS: serverTLSMode(cc.ServerTLS.Mode), CA: ca, Timeout: cc.Limits.ConnectTimeout, Logger: log})
+	protect.Timeout, protect.Logger = cc.Limits.ConnectTimeout, log
+	cl.dialer = backend.New(protect)
 	cl.users = auth.NewUserTable(auth.UserTableConfig{DB: cl.accountSource, Logger: log})
 	cl.accounts = &accountWatch{source: cl.accountSource, log: log}
 	explicit := map[string]auth.Secret{}
@@ -153,7 +148,7 @@ func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.
 	if err != nil {
 		return err
 	}
-	listeners, err := listenersOf(cc, keys)
+	listeners, err := listenersOf(cc, keys, files)
 	if err != nil {
 		return err
 	}
@@ -250,33 +245,20 @@ func standbysOf(s *topology.Snapshot, primary string, away []failover.AwayServer
 	return out
 }
 
-func listenersOf(cc conf.Cluster, keys *auth.Keys) ([]proxy.ListenerConfig, error) {
+func listenersOf(cc conf.Cluster, keys *auth.Keys, files *certs.Set) ([]proxy.ListenerConfig, error) {
 	out := make([]proxy.ListenerConfig, 0, len(cc.Listeners))
 	for _, l := range cc.Listeners {
 		lc := proxy.ListenerConfig{Address: l.Address, MaxConnections: l.MaxConnections, MaxUserConnections: l.MaxUserConnections, RequireTLS: l.TLS.Mode == conf.TLSRequired}
 		if l.Route == conf.RouteStandby {
 			lc.Policy = router.Policy{Route: router.RouteStandby, MaxLag: l.MaxReplicationLag, Fallback: l.Fallback == conf.FallbackPrimary}
 		}
-		if l.TLS.Mode != conf.TLSOff {
-			k := keys
-			if l.TLS.CertFile != "" {
-				var err error
-				if k, err = auth.LoadKeys(auth.KeyFiles{Certificate: l.TLS.CertFile, Key: l.TLS.KeyFile}); err != nil {
-					return nil, fmt.Errorf("listener %s: %w", l.Address, err)
-				}
-			}
-			lc.TLS = k.ServerTLS()
+		var err error
+		if lc.TLS, err = listenerTLS(l.TLS, keys, files); err != nil {
+			return nil, fmt.Errorf("listener %s: %w", l.Address, err)
 		}
 		out = append(out, lc)
 	}
 	return out, nil
-}
-
-func loadCA(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil //nolint:nilnil // no pool means the system's authorities
-	}
-	return backend.LoadCA(file)
 }
 
 // holderName names this process to other deciders.

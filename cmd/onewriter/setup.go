@@ -84,10 +84,11 @@ func terminated(statements []string) []string {
 }
 
 func dialectOf(ctx context.Context, c conf.Cluster) (name string) {
-	connect, err := controlConnect(c)
+	protect, err := serverTLS(c.ServerTLS, noSet())
 	if err != nil {
 		return ""
 	}
+	connect := controlConnect(c, protect)
 	for _, i := range instances(c) {
 		err := onServer(ctx, connect, i, func(ctx context.Context, db *sql.DB) error {
 			d, err := flavor.Detect(ctx, db)
@@ -105,10 +106,11 @@ func dialectOf(ctx context.Context, c conf.Cluster) (name string) {
 
 // runSetup creates the schema through the only writable server of c.
 func runSetup(ctx context.Context, w io.Writer, c conf.Cluster) error {
-	connect, err := controlConnect(c)
+	protect, err := serverTLS(c.ServerTLS, noSet())
 	if err != nil {
 		return err
 	}
+	connect := controlConnect(c, protect)
 	primary, err := onlyWritable(ctx, c, connect)
 	if err != nil {
 		return fmt.Errorf("cluster %s: %w", c.Name, err)

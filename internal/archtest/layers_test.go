@@ -57,6 +57,7 @@ var allowed = map[string][]string{
 	"internal/flavor":   {"topology", "internal/gtid"},
 	"internal/auth":     {"internal/wire"},
 	"internal/wire":     {},
+	"internal/certs":    {},
 	"internal/sqlclass": {},
 	"internal/gtid":     {},
 	"internal/pause":    {},

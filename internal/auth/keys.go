@@ -70,9 +70,37 @@ func LoadKeys(files KeyFiles) (*Keys, error) {
 	return k, nil
 }
 
+// Certificate is the TLS certificate. The caller must not change it.
+func (k *Keys) Certificate() *tls.Certificate { return &k.certificate }
+
 // ServerTLS gives the configuration for clients that ask for TLS: 1.2 or newer.
-func (k *Keys) ServerTLS() *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{k.certificate}, MinVersion: tls.VersionTLS12}
+func (k *Keys) ServerTLS() *tls.Config { return ServerTLS(k.Certificate) }
+
+// ServerTLS gives the configuration for clients that ask for TLS, 1.2 or newer; certificate is asked at each handshake.
+// No protocols are offered by ALPN, which no client of this protocol needs, and no server name is expected.
+func ServerTLS(certificate func() *tls.Certificate) *tls.Config {
+	return &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate(), nil },
+		MinVersion:     tls.VersionTLS12,
+	}
+}
+
+// ServerMutualTLS is ServerTLS for clients with a certificate that one of the authorities has signed, which are asked
+// at each handshake too. required refuses clients without one. No session is resumed: the authorities may have changed.
+func ServerMutualTLS(certificate func() *tls.Certificate, authorities func() *x509.CertPool, required bool) *tls.Config {
+	config := ServerTLS(certificate)
+	config.SessionTicketsDisabled = true
+	config.ClientAuth = tls.VerifyClientCertIfGiven
+	if required {
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	base := config.Clone()
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		now := base.Clone()
+		now.ClientCAs = authorities()
+		return now, nil
+	}
+	return config
 }
 
 // PublicPEM is the public RSA key as clients get it. The caller must not change it.
