@@ -56,10 +56,10 @@ func (s *clientSession) serveKill(cmd session.Command, wasBusy bool) error {
 	if err := s.refuse(nil); err != nil { // it is consumed, and has its answer
 		return err
 	}
-	if err := s.write(s.client.conn, wire.AppendPacket(nil, s.core.Current().Seq+1, s.core.AppendOK(nil))); err != nil {
+	if err := s.killed(target, k); err != nil { // not itself: that is where it is
 		return err
 	}
-	return s.killed(target, k)
+	return s.write(s.client.conn, wire.AppendPacket(nil, s.core.Current().Seq+1, s.core.AppendOK(nil)))
 }
 
 // killed ends the session that was killed; the client of an idle one would not notice otherwise, because a session whose
