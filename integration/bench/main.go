@@ -27,6 +27,7 @@ type options struct {
 	program  string // the onewriter to measure
 	only     string // a part to run alone: points, connects, results or sessions; empty for all
 	output   string // text or json
+	wait     bool // only start everything
 	limit    time.Duration
 }
 
@@ -46,6 +47,7 @@ func parseOptions(args []string) (options, error) {
 	f.StringVar(&o.only, "only", "", "run one part: points, connects, results or sessions")
 	f.StringVar(&o.output, "output", "text", "text or json")
 	f.DurationVar(&o.limit, "limit", 10*time.Minute, "give up after this long")
+	f.BoolVar(&o.wait, "wait", false, "measure nothing: start everything, say where it listens, and wait for a signal")
 	f.BoolVar(&quick, "quick", false, "two short rounds, to see that it works; the figures mean little")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -101,6 +103,11 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
+	if o.wait {
+		r.tell(out)
+		<-ctx.Done()
+		return nil
+	}
 	rep, err := measure(ctx, r)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {

@@ -111,10 +111,10 @@ func (r *rig) startOnewriter(ctx context.Context) (*target, error) {
     control: {user: %s, password: %s}
     server_tls: {mode: "off"}
     failover: {mode: manual}
-admin: {address: "127.0.0.1:%d"}
+admin: {address: "127.0.0.1:%d", pprof: %t}
 log: {level: warn, format: console}
 state_dir: %q
-`, servers.String(), ports[0], r.o.sessions+500, mysqltest.ControlUser, mysqltest.ControlPassword, ports[1], state), 0o600)
+`, servers.String(), ports[0], r.o.sessions+500, mysqltest.ControlUser, mysqltest.ControlPassword, ports[1], r.o.wait, state), 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -200,6 +200,15 @@ func (r *rig) close() error {
 		err = errors.Join(err, r.pair.Close())
 	}
 	return errors.Join(err, os.RemoveAll(r.dir))
+}
+
+// tell prints where everything is, for measuring by hand.
+func (r *rig) tell(out io.Writer) {
+	for i, t := range r.targets {
+		if t != nil {
+			fmt.Fprintf(out, "%s: port %d, process %d, admin %s\n", targetNames[i], t.port, t.proc, t.admin)
+		}
+	}
 }
 
 func (r *rig) say(format string, args ...any) {
