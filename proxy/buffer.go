@@ -67,6 +67,12 @@ func (b *buffer) consume(n int) {
 	}
 }
 
+// use consumes n bytes and gives the memory back if they were the last.
+func (b *buffer) use(n int) {
+	b.consume(n)
+	b.giveBack()
+}
+
 // room makes place for reading: it moves what is held to the front when half of the buffer is used up, and takes a
 // larger buffer when it is full. False means that the largest one is full.
 func (b *buffer) room() bool {

@@ -22,6 +22,9 @@ type endpoint struct {
 	buf    buffer
 	tryN   int
 	tryErr error
+	out    []byte  // what exchange still has to send
+	from   *buffer // where out is from
+	used   int     // bytes of from that out stands for
 }
 
 func (e *endpoint) open(conn net.Conn) {
@@ -49,17 +52,66 @@ func (e *endpoint) close() {
 // borrowed while there is something to read, so that an idle session holds none. (The read has to be tried before the
 // wait: the poller is edge-triggered and RawConn.Read clears readiness before the first call.)
 func (e *endpoint) tryRead(fd uintptr) bool {
+	if e.out != nil {
+		return !e.trySend(fd)
+	}
 	e.buf.borrow()
 	for {
 		e.tryN, e.tryErr = unix.Read(int(fd), e.buf.free())
-		if !errors.Is(e.tryErr, unix.EINTR) {
+		if e.tryErr != unix.EINTR { //nolint:errorlint // a system call wraps nothing, and this runs for each command
 			break
 		}
 	}
-	if errors.Is(e.tryErr, unix.EAGAIN) {
+	if e.tryErr == unix.EAGAIN { //nolint:errorlint // as above
 		e.buf.giveBack()
 		return false
 	}
+	return true
+}
+
+// exchange sends out, which stands for the first n bytes of from, and waits for what the peer answers. The bytes of
+// from are used up, and its memory given back, as soon as out is sent.
+//
+// It spares the attempt to read before the wait, which an answer never is there for yet. That is safe here, and only
+// here: the poller's readiness is cleared before out is written, and a peer that speaks when it is spoken to makes the
+// socket readable after that. (One that hung up before resets the connection when it gets out, which wakes as well.)
+func (e *endpoint) exchange(out []byte, from *buffer, n int) error {
+	if e.raw == nil || e.buf.data != nil || len(out) == 0 {
+		return e.sendAndFill(out, from, n)
+	}
+	e.out, e.from, e.used = out, from, n
+	err := e.raw.Read(e.try)
+	if rest := e.out; rest != nil { // not all of it went out at once, or nothing
+		e.out = nil
+		if err == nil {
+			return e.sendAndFill(rest, from, n)
+		}
+		from.use(n)
+		return err
+	}
+	return e.filled(err)
+}
+
+func (e *endpoint) sendAndFill(out []byte, from *buffer, n int) error {
+	err := net.ErrClosed
+	if e.conn != nil {
+		_, err = e.conn.Write(out)
+	}
+	if from.use(n); err != nil {
+		return err
+	}
+	return e.fill()
+}
+
+// trySend writes out and reports whether all of it went; otherwise out is what is left.
+func (e *endpoint) trySend(fd uintptr) bool {
+	n, err := unix.Write(int(fd), e.out)
+	if err != nil || n < len(e.out) {
+		e.out = e.out[max(n, 0):]
+		return false
+	}
+	e.out = nil
+	e.from.use(e.used)
 	return true
 }
 
@@ -74,7 +126,12 @@ func (e *endpoint) fill() error {
 	if e.raw == nil {
 		return e.fillSlowly()
 	}
-	if err := e.raw.Read(e.try); err != nil {
+	return e.filled(e.raw.Read(e.try))
+}
+
+// filled takes over what tryRead read.
+func (e *endpoint) filled(err error) error {
+	if err != nil {
 		return err
 	}
 	if e.tryErr != nil {

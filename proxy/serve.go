@@ -288,8 +288,11 @@ func (s *clientSession) serverName() string {
 func (s *clientSession) relay(cmd session.Command) error {
 	inTxn := s.core.InTransaction()
 	out, n := s.core.Begin(s.client.buf.bytes())
-	err := s.write(s.server.conn, out)
 	s.flow.up(cmd.Code, len(out))
+	if cmd.Code != wire.ComBinlogDump && cmd.Code != wire.ComBinlogDumpGTID && wire.HasResponse(cmd.Code) && !s.core.Streaming() {
+		return s.finishRelay(cmd, inTxn, s.server.exchange(out, &s.client.buf, n))
+	}
+	err := s.write(s.server.conn, out)
 	s.client.buf.consume(n)
 	for err == nil && s.core.Streaming() {
 		if err := s.streamCommand(); err != nil {
@@ -308,7 +311,13 @@ func (s *clientSession) relay(cmd session.Command) error {
 	case cmd.Code == wire.ComBinlogDump || cmd.Code == wire.ComBinlogDumpGTID:
 		return s.stream()
 	}
-	if err := s.response(cmd, inTxn); err != nil {
+	return s.finishRelay(cmd, inTxn, s.server.fill())
+}
+
+// finishRelay forwards the response, of which the first bytes are there unless err says why not, and does what follows
+// it.
+func (s *clientSession) finishRelay(cmd session.Command, inTxn bool, err error) error {
+	if err := s.response(cmd, inTxn, err); err != nil {
 		return err
 	}
 	s.measure(cmd.Code)
@@ -339,11 +348,11 @@ func (s *clientSession) streamCommand() error {
 	return nil
 }
 
-// response forwards the server's answer to its end.
-func (s *clientSession) response(cmd session.Command, inTxn bool) error {
+// response forwards the server's answer to its end; err is that of the first attempt to read it.
+func (s *clientSession) response(cmd session.Command, inTxn bool, err error) error {
 	defer s.server.buf.giveBack()
-	for {
-		if err := s.server.fill(); err != nil {
+	for ; ; err = s.server.fill() {
+		if err != nil {
 			return s.serverFailed(cmd, inTxn, err)
 		}
 		for again := true; again; {

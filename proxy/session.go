@@ -195,7 +195,7 @@ func (s *clientSession) nextCommand() (session.Command, error) {
 func (s *clientSession) awaitClient() error {
 	for {
 		err := s.client.fill()
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 		// The deadline goes first, then the look at the table: a nudge in between is not lost.
