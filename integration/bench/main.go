@@ -27,7 +27,7 @@ type options struct {
 	program  string // the onewriter to measure
 	only     string // a part to run alone: points, connects, results or sessions; empty for all
 	output   string // text or json
-	wait     bool // only start everything
+	wait     bool   // only start everything
 	limit    time.Duration
 }
 
