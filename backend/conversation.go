@@ -117,6 +117,7 @@ func (c *conversation) answer(payload []byte) error {
 		if err != nil {
 			return err
 		}
+		defer clear(reply) // it can be the password
 		return c.server.WritePacket(reply)
 	case wire.HeaderAuthMoreData:
 		return c.more(payload[authMoreDataHead:])

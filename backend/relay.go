@@ -45,7 +45,9 @@ func copyUp(client, server *wire.PacketConn) error {
 		if err != nil {
 			return err
 		}
-		if err := server.WritePacket(payload); err != nil {
+		err = server.WritePacket(payload)
+		clear(payload) // it can be a password
+		if err != nil {
 			return err
 		}
 	}

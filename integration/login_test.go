@@ -1,13 +1,17 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,8 +23,11 @@ import (
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
-// The password of every account of these tests has this in it, so that it can be looked for where no password may be.
-const marked = "Xq7-hunter2"
+// The passwords of the accounts of these tests have these in them, so that they can be looked for where no password may be.
+const (
+	marked     = "Xq7-hunter2"
+	configured = "Vk3-rosebud" // the one that is in the configuration too
+)
 
 // account is one account and how a client uses it.
 type account struct {
@@ -60,7 +67,7 @@ var accounts = []account{
 	{name: "sha256_password without TLS", flavors: []mysqltest.Flavor{mysqltest.MySQL}, user: "a3", password: marked + "3", plainly: true},
 	{name: "ed25519", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, create: []string{"CREATE USER a4@'%' IDENTIFIED VIA ed25519 USING PASSWORD('" + marked + "4')"}, user: "a4", password: marked + "4", stays: true},
 	{name: "ed25519 without TLS", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, user: "a4", password: marked + "4", stays: true, plainly: true},
-	{name: "ed25519 in users", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, create: []string{"CREATE USER a5@'%' IDENTIFIED VIA ed25519 USING PASSWORD('" + marked + "5')"}, user: "a5", password: marked + "5"},
+	{name: "ed25519 in users", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, create: []string{"CREATE USER a5@'%' IDENTIFIED VIA ed25519 USING PASSWORD('" + configured + "')"}, user: "a5", password: configured},
 	{name: "ed25519 or native, by the first", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, create: []string{"CREATE USER a6@'%' IDENTIFIED VIA ed25519 USING PASSWORD('" + marked + "6e') OR mysql_native_password USING PASSWORD('" + marked + "6n')"}, user: "a6", password: marked + "6e", stays: true},
 	{name: "ed25519 or native, by the second", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, user: "a6", password: marked + "6n", better: true},
 	{name: "unix_socket or native", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, create: []string{"CREATE USER a7@'%' IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('" + marked + "7')"}, user: "a7", password: marked + "7"},
@@ -145,6 +152,7 @@ func TestLogins(t *testing.T) {
 			t.Run("accounts", l.accounts)
 			t.Run("certificates", l.certificates)
 			t.Run("client certificates", l.clientCertificates)
+			t.Run("secrets", l.secrets)
 		})
 	}
 }
@@ -170,7 +178,7 @@ func openLodge(t *testing.T, f mysqltest.Flavor) *lodge {
 	} {
 		t.Setenv("ONEWRITER_"+name, value)
 	}
-	l.pair, l.onewriter = startPair(t, mysqltest.PairOptions{Flavor: f, Fast: true, Config: config}, fmt.Sprintf("    users: [{name: a5, password: %q}]\n", marked+"5"))
+	l.pair, l.onewriter = startPair(t, mysqltest.PairOptions{Flavor: f, Fast: true, Config: config}, fmt.Sprintf("    users: [{name: a5, password: %q}]\n", configured))
 	return l
 }
 
@@ -358,5 +366,114 @@ func (l *lodge) clientCertificates(t *testing.T) {
 	})
 	if _, err := dial(t, l.strict, with(l.clients)); err == nil {
 		t.Error("a certificate of the authority before passes")
+	}
+}
+
+// secrets looks for passwords and hashes wherever the program writes, and for those that it only passed on, in its memory.
+func (l *lodge) secrets(t *testing.T) {
+	written := map[string]string{"log": l.log.String()}
+	for _, path := range []string{"/metrics", "/healthz", "/api/v1/clusters", "/api/v1/clusters/test", "/api/v1/clusters/test/history", "/api/v1/clusters/test/doctor", "/api/v1/clusters/test/sessions", "/api/v1/clusters/test/report"} {
+		_, written[path] = l.get(path)
+	}
+	err := filepath.WalkDir(filepath.Join(l.dir, "state"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			var text []byte
+			text, err = os.ReadFile(path)
+			written[path] = string(text)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed, err := exec.Command(executable, "config", "print", l.config).CombinedOutput()
+	if err != nil {
+		t.Fatalf("config print: %v: %s", err, printed)
+	}
+	written["config print"] = string(printed)
+	if !strings.Contains(written["log"], "Access denied for user 'a1'") || !strings.Contains(written["/metrics"], "onewriter_") || !strings.Contains(written["config print"], "a5") {
+		t.Fatal("it does not write what is looked through")
+	}
+	words := append(l.hashes(t), marked, configured, mysqltest.AppPassword, mysqltest.ControlPassword, mysqltest.ReplicationPassword)
+	for where, text := range written {
+		for _, word := range words {
+			for _, found := range find([]byte(text), word) {
+				t.Errorf("%s has %q: %q", where, word, found)
+			}
+		}
+	}
+	dump := l.memory(t)
+	if find(dump, configured) == nil {
+		t.Fatal("what must be in memory is not found there")
+	}
+	for _, found := range find(dump, marked) {
+		t.Errorf("memory has %q", found)
+	}
+	filter, err := os.ReadFile(fmt.Sprintf("/proc/%d/coredump_filter", l.cmd.Process.Pid))
+	if err != nil || strings.TrimSpace(string(filter)) != "00000000" {
+		t.Errorf("core dumps would have memory in them: %q, %v", filter, err)
+	}
+}
+
+// hashes are the parts of what the servers keep of passwords that would show in text.
+func (l *lodge) hashes(t *testing.T) (out []string) {
+	t.Helper()
+	rows, err := l.pair.Servers[0].DB().Query("SELECT authentication_string FROM mysql.user WHERE LENGTH(authentication_string) > 30")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var hash string
+		if err := rows.Scan(&hash); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, hash[len(hash)-24:])
+	}
+	if len(out) < 10 || rows.Err() != nil {
+		t.Fatalf("%d hashes: %v", len(out), rows.Err())
+	}
+	return out
+}
+
+// memory is what the program has in its writable memory now.
+func (l *lodge) memory(t *testing.T) []byte {
+	t.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", l.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", l.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mem.Close()
+	var all []byte
+	for line := range strings.Lines(string(maps)) {
+		var from, to int64
+		var rights string
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); err != nil || !strings.HasPrefix(rights, "rw") {
+			continue
+		}
+		part := make([]byte, to-from)
+		n, _ := mem.ReadAt(part, from) // not every mapping can be read
+		all = append(all, part[:n]...)
+	}
+	if len(all) < 1<<20 {
+		t.Fatalf("only %d bytes of memory could be read", len(all))
+	}
+	return all
+}
+
+// find gives what is around each occurrence of word.
+func find(text []byte, word string) (found []string) {
+	for at := 0; ; {
+		i := bytes.Index(text[at:], []byte(word))
+		if i < 0 {
+			return found
+		}
+		at += i
+		found = append(found, string(text[max(0, at-60):min(len(text), at+60)]))
+		at += len(word)
 	}
 }

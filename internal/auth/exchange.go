@@ -64,6 +64,8 @@ func (a *Authenticator) Login(ctx context.Context, r Request) (Result, error) {
 		x.plugin = PluginNative
 	}
 	result, err := x.run(ctx)
+	r.Client.Wipe()
+	clear(x.reply)
 	if !isDenied(err) {
 		return result, err
 	}

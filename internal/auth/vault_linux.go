@@ -1,6 +1,11 @@
 package auth
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // lockedPage gives n zero bytes outside the Go heap, locked into memory and left out of core dumps as far as the
 // process may (RLIMIT_MEMLOCK); plain memory if it can't be mapped.
@@ -15,7 +20,11 @@ func lockedPage(n int) []byte {
 	return page[:n:n]
 }
 
-// DisableCoreDumps forbids core dumps of this process, which would hold secrets.
+// DisableCoreDumps forbids core dumps of this process, which would hold secrets. The limit does not count where cores are
+// piped to a program (core(5)): so that those have nothing in them, no kind of memory is left in.
 func DisableCoreDumps() error {
-	return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	return errors.Join(
+		unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}),
+		os.WriteFile("/proc/self/coredump_filter", []byte("0"), 0),
+	)
 }

@@ -72,6 +72,7 @@ func (p *PacketConn) ReadPacket() ([]byte, error) {
 	}
 	p.seq.Add(1)
 	if cap(p.buf) < size {
+		p.Wipe()
 		p.buf = make([]byte, size)
 	}
 	p.buf = p.buf[:size]
@@ -92,9 +93,14 @@ func (p *PacketConn) WritePacket(payload []byte) error {
 	n := len(payload)
 	packet := append(make([]byte, 0, HeaderSize+n), byte(n), byte(n>>8), byte(n>>16), p.Sequence())
 	p.seq.Add(1) // before the peer can answer
-	_, err := p.conn.Write(append(packet, payload...))
+	packet = append(packet, payload...)
+	_, err := p.conn.Write(packet)
+	clear(packet) // it can be a password
 	return err
 }
+
+// Wipe zeroes what is left of the packets that were read: passwords can be among them. Payloads are invalid afterwards.
+func (p *PacketConn) Wipe() { clear(p.buf[:cap(p.buf)]) }
 
 // UpgradeServer turns the connection to a client into TLS, after its SSLRequest was read.
 func (p *PacketConn) UpgradeServer(ctx context.Context, config *tls.Config) error {
