@@ -74,6 +74,16 @@ func TestClusterContract(t *testing.T) {
 	}
 }
 
+func TestKillSession(t *testing.T) {
+	s := newServer(t, "", &cluster{name: "orders"}, nil)
+	for path, want := range map[string]int{"orders/sessions/7": 200, "orders/sessions/8": 404, "orders/sessions/x": 404, "nope/sessions/7": 404} {
+		w := ask(s, "DELETE", "/api/v1/clusters/"+path, "")
+		if w.Code != want || want == 200 && !strings.Contains(w.Body.String(), `"handshake_id": 90`) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
 func TestSwitchoverAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		err    error

@@ -20,21 +20,6 @@ func (s *Server) getCluster(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) {
-	c, ok := s.find(w, r)
-	if !ok {
-		return
-	}
-	list := c.Sessions()
-	if list == nil {
-		list = []api.Session{}
-	}
-	for i := range list {
-		list[i].Pins = orNone(list[i].Pins)
-	}
-	reply(w, http.StatusOK, api.Sessions{Sessions: list})
-}
-
 func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(openAPIDocument)

@@ -24,6 +24,8 @@ type Cluster interface {
 	Status() api.Cluster
 	// Sessions lists the client sessions.
 	Sessions() []api.Session
+	// Kill ends the session with this number and tells what it was; ErrNoSession when there is none.
+	Kill(ctx context.Context, session uint64) (api.Session, error)
 	Operator
 	Patient
 }
@@ -72,6 +74,9 @@ type HistoryFilter struct {
 	From, Until        time.Time
 	Limit              int
 }
+
+// ErrNoSession says that there is no session with the number asked for. The answer is 404.
+var ErrNoSession = errors.New("there is no such session")
 
 // RefusedError says why an operation was not begun. Nothing was changed. The answer is 409.
 type RefusedError struct {

@@ -45,6 +45,13 @@ func (c *cluster) Sessions() []api.Session {
 	return []api.Session{{ID: 7, User: "app", Target: "a", Pins: []string{"temporary table"}}, {ID: 8}}
 }
 
+func (*cluster) Kill(_ context.Context, id uint64) (api.Session, error) {
+	if id != 7 {
+		return api.Session{}, ErrNoSession
+	}
+	return api.Session{ID: id, HandshakeID: 90, User: "app"}, nil
+}
+
 func (c *cluster) Switchover(ctx context.Context, req api.SwitchoverRequest) (api.Switchover, error) {
 	c.mu.Lock()
 	c.calls++

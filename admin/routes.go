@@ -29,6 +29,7 @@ func (s *Server) table() []route {
 		{"GET", "/api/v1/clusters", guarded, s.listClusters},
 		{"GET", "/api/v1/clusters/{cluster}", guarded, s.getCluster},
 		{"GET", "/api/v1/clusters/{cluster}/sessions", guarded, s.listSessions},
+		{"DELETE", "/api/v1/clusters/{cluster}/sessions/{session}", guarded, s.killSession},
 		{"GET", "/api/v1/clusters/{cluster}/history", guarded, s.clusterHistory},
 		{"GET", "/api/v1/clusters/{cluster}/report/{operation}", guarded, s.report},
 		{"GET", "/api/v1/clusters/{cluster}/doctor", streaming, s.getDoctor},

@@ -106,6 +106,7 @@ func TestKill(t *testing.T) {
 			t.Run("prepared", k.prepared)
 			t.Run("ambiguous", k.ambiguous)
 			t.Run("itself", k.itself)
+			t.Run("operator", k.operator)
 		})
 	}
 }
@@ -388,4 +389,22 @@ func (k killing) itself(t *testing.T) {
 		t.Errorf("the answer is %q", p)
 	}
 	v.hungUp()
+}
+
+// operator ends sessions from the command line.
+func (k killing) operator(t *testing.T) {
+	v := newVictim(t, k.o.primary, "other", "other-secret")
+	v.sleep(k.primary(t), "operator")
+	k.o.run(0, []string{"sessions"}, fmt.Sprint(v.id), "other")
+	k.o.run(0, []string{"kill", fmt.Sprint(v.id)}, fmt.Sprint(v.id))
+	v.hungUp()
+	k.o.eventually(20*time.Second, "the statement ends", func() error {
+		var n int
+		err := k.primary(t).DB().QueryRow("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP%/* operator */'").Scan(&n)
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%d run", n)
+		}
+		return err
+	})
+	k.o.run(1, []string{"kill", fmt.Sprint(v.id)}, "no client")
 }

@@ -90,9 +90,12 @@ type Sessions struct {
 
 // Session is one client session.
 type Session struct {
-	ID     uint64 `json:"id"`
-	User   string `json:"user"`
-	Client string `json:"client"` // host:port
+	// ID is the number of the session in this process, never used again.
+	ID uint64 `json:"id"`
+	// HandshakeID is the connection id that the client was told in its handshake: what it can be killed by. 0 before that.
+	HandshakeID uint32 `json:"handshake_id"`
+	User        string `json:"user"`
+	Client      string `json:"client"` // host:port
 	// Listener is the address the client connected to.
 	Listener string `json:"listener"`
 	// Target is the name of the server the session has a connection to, "" when it has none now.

@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,6 +25,13 @@ func (cluster) Status() api.Cluster {
 	return api.Cluster{Name: "orders", State: "running", Primary: "a", Epoch: 2}
 }
 func (cluster) Sessions() []api.Session { return []api.Session{{ID: 9, User: "app"}} }
+func (cluster) Kill(_ context.Context, id uint64) (api.Session, error) {
+	if id != 9 {
+		return api.Session{}, admin.ErrNoSession
+	}
+	return api.Session{ID: id, HandshakeID: 90, User: "app"}, nil
+}
+
 func (c cluster) Switchover(_ context.Context, req api.SwitchoverRequest) (api.Switchover, error) {
 	return api.Switchover{From: "a", To: req.To, Epoch: 3, Outcome: "completed"}, c.err
 }
@@ -83,6 +91,12 @@ func TestCalls(t *testing.T) {
 	}
 	if one, err := c.Cluster(ctx, "orders"); err != nil || one.Epoch != 2 {
 		t.Errorf("%+v %v", one, err)
+	}
+	if s, err := c.Kill(ctx, "orders", 9); err != nil || s.User != "app" {
+		t.Errorf("%+v %v", s, err)
+	}
+	if _, err := c.Kill(ctx, "orders", 10); !strings.Contains(fmt.Sprint(err), "no such session") {
+		t.Error(err)
 	}
 	if list, err := c.Sessions(ctx, "orders"); err != nil || len(list) != 1 || list[0].User != "app" {
 		t.Errorf("%+v %v", list, err)

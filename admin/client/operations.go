@@ -38,6 +38,14 @@ func (c *Client) Rejoin(ctx context.Context, cluster, server string, req api.Rej
 	return out, err
 }
 
+// Kill ends a session, given by Session.ID, and tells what it was. One that is not there is a *StatusError with status
+// 404.
+func (c *Client) Kill(ctx context.Context, cluster string, session uint64) (api.Session, error) {
+	var out api.Session
+	err := c.call(ctx, callTimeout, http.MethodDelete, ofCluster(cluster, "sessions", strconv.FormatUint(session, 10)), nil, &out)
+	return out, err
+}
+
 // Doctor gives the last examination of a cluster or, with now, makes one.
 func (c *Client) Doctor(ctx context.Context, cluster string, now bool) (api.Doctor, error) {
 	path := ofCluster(cluster, "doctor")

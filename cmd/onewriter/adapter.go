@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
+	"github.com/onewriter/onewriter/admin"
 	"github.com/onewriter/onewriter/admin/api"
 	"github.com/onewriter/onewriter/conf"
 	"github.com/onewriter/onewriter/doctor"
@@ -22,6 +25,7 @@ type adminCluster struct {
 	doctor     *doctor.Doctor
 	accounts   *accountWatch
 	proxy      *proxy.Cluster
+	killThread func(ctx context.Context, server string, id uint32) error
 }
 
 // Name implements admin.Cluster.
@@ -128,11 +132,31 @@ func (c *adminCluster) Sessions() []api.Session {
 	out := make([]api.Session, 0, len(list))
 	for _, s := range list {
 		out = append(out, api.Session{
-			ID: s.ID, User: s.User, Client: s.Client, Listener: s.Listener, Target: s.Server, ConnectionID: s.ServerID,
+			ID: s.ID, HandshakeID: s.KnownID, User: s.User, Client: s.Client, Listener: s.Listener, Target: s.Server, ConnectionID: s.ServerID,
 			InTransaction: s.InTransaction, Pins: s.Pins, Since: s.Since.UTC().Truncate(time.Millisecond), Commands: s.Commands,
 		})
 	}
 	return out
+}
+
+// errKilledByOperator is why a session ended, for its log line.
+var errKilledByOperator = errors.New("killed through the admin API")
+
+// Kill implements admin.Cluster. The server connection goes first: a server does not look whether the client of a
+// statement is still there.
+func (c *adminCluster) Kill(ctx context.Context, id uint64) (api.Session, error) {
+	list := c.Sessions()
+	i := slices.IndexFunc(list, func(s api.Session) bool { return s.ID == id })
+	if i < 0 {
+		return api.Session{}, admin.ErrNoSession
+	}
+	s := list[i]
+	var err error
+	if s.Target != "" {
+		err = c.killThread(ctx, s.Target, s.ConnectionID)
+	}
+	c.proxy.End(id, errKilledByOperator)
+	return s, err
 }
 
 // Switchover implements admin.Cluster.

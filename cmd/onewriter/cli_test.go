@@ -45,7 +45,17 @@ func (remoteCluster) Status() api.Cluster {
 		Listeners: []api.Listener{{Address: "[::]:6446", Route: "primary", Sessions: 3}},
 	}
 }
-func (remoteCluster) Sessions() []api.Session { return nil }
+func (remoteCluster) Sessions() []api.Session {
+	return []api.Session{{ID: 5, HandshakeID: 90, User: "app", Client: "10.0.0.9:1", Listener: "[::]:6446", Target: "a", ConnectionID: 91, InTransaction: true, Commands: 3, Since: time.Now()}}
+}
+
+func (remoteCluster) Kill(_ context.Context, id uint64) (api.Session, error) {
+	if id != 5 {
+		return api.Session{}, admin.ErrNoSession
+	}
+	return api.Session{ID: id, HandshakeID: 90, User: "app", Client: "10.0.0.9:1"}, nil
+}
+
 func (c remoteCluster) Switchover(_ context.Context, req api.SwitchoverRequest) (api.Switchover, error) {
 	if req.DryRun {
 		return api.Switchover{
@@ -138,6 +148,28 @@ func wantAll(t *testing.T, out string, want ...string) {
 	for _, w := range want {
 		if !strings.Contains(out, w) {
 			t.Errorf("%q is not in:\n%s", w, out)
+		}
+	}
+}
+
+func TestSessionsAndKillCommands(t *testing.T) {
+	url := endpoint(t, nil)
+	out, code := execute(t, "sessions", "--admin", url)
+	if code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, out, "SERVER ID", "90", "91", "10.0.0.9:1", "app")
+	if out, code = execute(t, "sessions", "--admin", url, "-o", "json"); code != exitOK || !strings.Contains(out, `"handshake_id": 90`) {
+		t.Errorf("%d %s", code, out)
+	}
+	out, code = execute(t, "kill", "90", "--admin", url)
+	if code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, out, "90 of app from 10.0.0.9:1")
+	for arg, want := range map[string]string{"5": "no client of cluster orders has the connection id 5", "x": "no connection id", "0": "no connection id"} {
+		if out, code := execute(t, "kill", arg, "--admin", url); code == exitOK || !strings.Contains(out, want) {
+			t.Errorf("kill %s: %d %s", arg, code, out)
 		}
 	}
 }

@@ -17,7 +17,7 @@ func newRootCommand() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}")
-	root.AddCommand(newStatusCommand(), newSwitchoverCommand(), newFailoverCommand(), newRejoinCommand(), newDoctorCommand(), newHistoryCommand(),
+	root.AddCommand(newStatusCommand(), newSwitchoverCommand(), newFailoverCommand(), newRejoinCommand(), newSessionsCommand(), newKillCommand(), newDoctorCommand(), newHistoryCommand(),
 		newReportCommand(), newSetupCommand(), newConfigCommand(), newVersionCommand(), newServeCommand(), newDemoCommand())
 	return root
 }

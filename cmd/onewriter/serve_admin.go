@@ -20,7 +20,7 @@ func newEndpoint(ctx context.Context, c *conf.Config, clusters []*cluster, journ
 	for _, cl := range clusters {
 		list = append(list, &adminCluster{
 			name: cl.config.Name, mode: cl.config.Failover.Mode, servers: instances(cl.config), monitor: cl.monitor,
-			controller: cl.control, doctor: cl.doctor, accounts: cl.accounts, proxy: cl.data,
+			controller: cl.control, doctor: cl.doctor, accounts: cl.accounts, proxy: cl.data, killThread: cl.killThread,
 		})
 	}
 	s, err := admin.New(admin.Config{
