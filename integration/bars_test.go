@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -46,6 +47,14 @@ func newPatient(t *testing.T, opts mysqltest.PairOptions, extra string) *patient
 	for i, s := range pair.Servers {
 		p.ids[string(rune('a'+i))] = serverID(t, s)
 	}
+	p.o.eventually(20*time.Second, "a heartbeat arrives at the standby", func() error { // what is lost without it cannot be told
+		var n int
+		err := pair.Servers[1].DB().QueryRow("SELECT COUNT(*) FROM onewriter.heartbeat").Scan(&n)
+		if err == nil && n == 0 {
+			err = errors.New("no row")
+		}
+		return err
+	})
 	return p
 }
 
