@@ -23,7 +23,8 @@ type Doctor struct {
 	marks    map[string]mark
 	starts   map[string]start
 	deepAt   time.Time
-	deep     []Finding // of the last look through the tables
+	deep     []Finding            // of the last look through the tables
+	returned map[string]time.Time // see Returned; until they have been looked at again
 }
 
 // limits are thresholds that tests change.
@@ -44,7 +45,7 @@ func New(c Config) (*Doctor, error) {
 	}
 	return &Doctor{
 		cfg: c, limits: defaultLimits, busy: make(chan struct{}, 1), marks: map[string]mark{}, starts: map[string]start{},
-		last: Report{Cluster: c.Cluster},
+		last: Report{Cluster: c.Cluster}, returned: map[string]time.Time{},
 	}, nil
 }
 
@@ -68,7 +69,24 @@ func (d *Doctor) Blocking() []string {
 	return out
 }
 
-// Run examines at start, every Config.Every, soon after the primary has changed, and more often while something blocks.
+// Returned tells that a server has just been taken back into the cluster. What was found on it before is of a time that is
+// over and blocks nothing any more; Run looks again within a second.
+func (d *Doctor) Returned(server string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.returned[server] = time.Now()
+	d.blocking = slices.DeleteFunc(slices.Clone(d.blocking), func(f Finding) bool { return f.Server == server })
+}
+
+// lookAgain reports whether a server was taken back since the last examination began.
+func (d *Doctor) lookAgain() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.returned) > 0
+}
+
+// Run examines at start, every Config.Every, soon after the primary has changed or a server was taken back, and more often while something
+// blocks.
 // After a change of the primary it makes the self-test as well, now that the row goes the other way, and logs what does
 // not work. It returns nil when ctx is done.
 func (d *Doctor) Run(ctx context.Context) error {
@@ -85,7 +103,7 @@ func (d *Doctor) Run(ctx context.Context) error {
 			if e := d.cfg.Primary().Epoch; e != epoch {
 				epoch, changed, next = e, true, now.Add(d.limits.roleDelay)
 			}
-			if now.Before(next) {
+			if now.Before(next) && !d.lookAgain() {
 				continue
 			}
 			d.examine(ctx, now.Sub(d.deepTime()) >= deepEvery)
@@ -159,7 +177,12 @@ func (d *Doctor) keep(x *examination) Report {
 	blocking := x.blocking(blocked) // which asks for the last deep findings, and so must not be called with the lock
 	d.mu.Lock()
 	before := d.last
-	d.last, d.blocking = r, blocking
+	d.last, d.blocking = r, slices.DeleteFunc(blocking, func(f Finding) bool { return d.returned[f.Server].After(x.at) })
+	for server, at := range d.returned {
+		if x.at.After(at) {
+			delete(d.returned, server)
+		}
+	}
 	if x.deep {
 		d.deepAt, d.deep = x.at, x.deepFindings()
 	}

@@ -3,6 +3,7 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"strings"
 	"sync"
@@ -62,6 +63,39 @@ func TestRun(t *testing.T) {
 		}
 	})
 }
+
+// TestReturned: what was found on a server before it was taken back blocks nothing, also when the look at it had begun
+// before; what is found after does.
+func TestReturned(t *testing.T) {
+	d, err := New(Config{Cluster: "c", Servers: []topology.Instance{{Name: "a"}, {Name: "b"}}, Connect: noConnect})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func(at time.Time) {
+		x := &examination{d: d, at: at, servers: []*server{patient("a", nil), patient("b", nil)}, primary: "a"}
+		x.find("HISTORY_DIVERGED", "b", "Something.", nil)
+		d.keep(x)
+	}
+	wants := func(when string, n int, again bool) {
+		t.Helper()
+		if got := d.Blocking(); len(got) != n || d.lookAgain() != again {
+			t.Errorf("%s: %q, to be looked at again %v", when, got, d.lookAgain())
+		}
+	}
+	began := time.Now()
+	look(began)
+	wants("diverged", 1, false)
+	d.Returned("a")
+	wants("another one is back", 1, true)
+	d.Returned("b")
+	wants("it is back", 0, true)
+	look(began)
+	wants("a look that had begun before", 0, true)
+	look(time.Now())
+	wants("diverged again", 1, false)
+}
+
+func noConnect(topology.Instance) (*sql.DB, error) { return nil, errors.New("not in this test") }
 
 // patient is a server that needs no connection.
 func patient(name string, err error) *server {

@@ -48,6 +48,9 @@ type Config struct {
 	// Findings gives the sentences of critical doctor findings that block an automatic failover; nil means none. It must
 	// not block.
 	Findings func() []string
+	// Returned is told the name of a server that was away and is taken back: what Findings says of it is out of date. It
+	// must not block. nil means that nobody wants to know.
+	Returned func(server string)
 	// FenceCommand is run to fence a primary that does not answer; the zero value means that there is none.
 	FenceCommand fence.Command
 	// Watchdog is how long after its last renewal a primary closes itself by the watchdog in the database; 0 when there

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -251,6 +253,7 @@ func (c *Controller) feed(in input) {
 	if before.plan != nil && next.plan == nil && !before.plan.onlyLooked() {
 		c.settled = time.Now()
 	}
+	c.tellReturned(before.known.Away)
 	c.publishStatus(before)
 	for _, a := range actions {
 		switch a := a.(type) {
@@ -269,6 +272,18 @@ func (c *Controller) feed(in input) {
 			if a.Denied {
 				c.fatal = c.exec.denied
 			}
+		}
+	}
+}
+
+// tellReturned names the servers that are not away any more.
+func (c *Controller) tellReturned(before []coord.Departure) {
+	if c.cfg.Returned == nil || len(before) == 0 {
+		return
+	}
+	for _, d := range before {
+		if !slices.ContainsFunc(c.state.known.Away, func(n coord.Departure) bool { return n.Server == d.Server }) {
+			c.cfg.Returned(d.Server)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, jour
 		Replication: failover.Replication{User: cc.Replication.User, Password: cc.Replication.Password.Reveal()},
 		Limits:      limitsOf(cc.Failover), Policy: policyOf(cc), Detect: detect.Limits{Hang: cc.Detection.HangTimeout, Silence: cc.Detection.ReceiveSilence},
 		FenceCommand: fence.Command{Argv: cc.Fencing.Command, Timeout: cc.Fencing.CommandTimeout},
-		Findings:     cl.doctor.Blocking, BinlogSource: logs,
+		Findings:     cl.doctor.Blocking, Returned: cl.doctor.Returned, BinlogSource: logs,
 		KeepDir: filepath.Join(c.StateDir, "undone", cc.Name), Logger: cl.log.With().Str("part", "failover").Logger(),
 	}
 	if cl.watchdog != nil {
