@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/onewriter/onewriter/internal/sockopt"
 	"github.com/onewriter/onewriter/internal/wire"
 )
 
@@ -31,6 +32,8 @@ type Config struct {
 	Fingerprints []Fingerprint
 	// Certificate gives what servers are shown that ask for a certificate; nil shows none.
 	Certificate func() *tls.Certificate
+	// TCP says when a server that vanished is given up.
+	TCP sockopt.Options
 	// Timeout bounds each dial and each login beside the context's own deadline; default 10 s.
 	Timeout time.Duration
 	Logger  zerolog.Logger
@@ -60,6 +63,9 @@ func New(c Config) *Dialer {
 	return &Dialer{config: c, sessions: tls.NewLRUClientSessionCache(tlsSessions), spares: map[string][]spare{}}
 }
 
+// TCP is how the connections were made.
+func (d *Dialer) TCP() sockopt.Options { return d.config.TCP }
+
 // Greet connects to the server at addr (host:port) and reads its greeting, or takes a connection that was given back
 // less than 5 seconds ago. A server that refuses gives a *wire.ServerError (1040, 1129...), anything else is an error
 // of the network.
@@ -73,11 +79,12 @@ func (d *Dialer) Greet(ctx context.Context, addr string) (*Greeted, error) {
 func (d *Dialer) dial(ctx context.Context, addr string) (*Greeted, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout)
 	defer cancel()
-	var nd net.Dialer
+	nd := net.Dialer{KeepAlive: -1}
 	conn, err := nd.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", addr, err)
 	}
+	sockopt.Apply(conn, d.config.TCP)
 	pc := wire.NewPacketConn(conn)
 	var greeting wire.Greeting
 	err = bounded(ctx, pc, func() error {

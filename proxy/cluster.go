@@ -85,6 +85,9 @@ func (c *Cluster) Listeners() []*Listener { return c.listeners }
 func (c *Cluster) Run(ctx context.Context, grace time.Duration) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.survey(gctx) })
+	if c.config.Limits.IdleTimeout > 0 {
+		g.Go(func() error { c.sweep(gctx); return nil })
+	}
 	for _, l := range c.listeners {
 		g.Go(func() error { return l.accept(gctx) })
 	}

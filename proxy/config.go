@@ -10,6 +10,7 @@ import (
 
 	"github.com/onewriter/onewriter/backend"
 	"github.com/onewriter/onewriter/internal/auth"
+	"github.com/onewriter/onewriter/internal/sockopt"
 	"github.com/onewriter/onewriter/router"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -29,6 +30,8 @@ type Config struct {
 	HandshakeTimeout time.Duration
 	// Limits bounds what the servers are asked for at once.
 	Limits Limits
+	// ClientTCP says when clients that vanished are given up.
+	ClientTCP sockopt.Options
 	// OnLost is told the name of a server when a session's connection to it has broken or could not be made. It is
 	// called by the session and must not block; nil means that nobody wants to know.
 	OnLost func(server string)

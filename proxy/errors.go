@@ -24,12 +24,15 @@ const (
 	erConCount     = 1040 // 08004 too many connections
 	erUnknownCom   = 1047 // 08S01 unknown command
 	erShutdown     = 1053 // 08S01 the connection to the server is gone
+	erReadTimeout  = 1159 // 08S01 the rest of a command did not come
 	erNewAborting  = 1184 // 08S01 aborted connection
 	erUserLimit    = 1203 // 42000 too many connections of a user
 	erInsecure     = 3159 // HY000 the listener requires TLS
 	erLockDeadlock = 1213 // 40001 rolled back, run the transaction again
 	erNoPrimary    = 1290 // HY000 nobody can be written to now
 	erInterrupted  = 1317 // 70100 the statement was interrupted
+	erKilled       = 1927 // 70100 the connection was ended (MariaDB)
+	erIdle         = 4031 // HY000 the connection was ended because nothing came (MySQL)
 )
 
 // The errors that clients can see from the proxy itself; docs/protocol.md lists them for users.

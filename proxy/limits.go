@@ -25,6 +25,11 @@ type Limits struct {
 	// QueueTimeout is how long a client that logs in waits for a connection before it gets error 1040. Default 5 s. A
 	// session that is to be rebuilt waits for HoldTimeout.
 	QueueTimeout time.Duration
+	// StallTimeout is how long a client may take nothing of its answer, or may send nothing of a command that it has
+	// begun, before its session ends. 0 is for ever. What a client has not taken is known to the half of it.
+	StallTimeout time.Duration
+	// IdleTimeout is how long a session may be without a command before it ends; 0 is for ever.
+	IdleTimeout time.Duration
 }
 
 func (l *Limits) setDefaults() {

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/onewriter/onewriter/internal/wire"
+	"github.com/onewriter/onewriter/internal/sockopt"
 	"github.com/onewriter/onewriter/router"
 )
 
@@ -21,6 +21,7 @@ type Listener struct {
 	ln       net.Listener
 	sessions atomic.Int64
 	users    userCounts
+	reserve  reserve
 }
 
 // Addr is the address the listener is bound to.
@@ -38,6 +39,8 @@ const maxAcceptPause = time.Second
 // accept serves until the listener is closed.
 func (l *Listener) accept(ctx context.Context) error {
 	pause := time.Duration(0)
+	l.reserve.hold()
+	defer l.reserve.give()
 	for {
 		conn, err := l.ln.Accept()
 		switch {
@@ -47,6 +50,7 @@ func (l *Listener) accept(ctx context.Context) error {
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case errors.Is(err, syscall.ECONNABORTED):
+		case outOfDescriptors(err) && l.shed():
 		default:
 			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
 			l.cluster.log.Warn().Err(err).Str("listener", l.config.Address).Dur("pause", pause).Msg("accept failed")
@@ -66,13 +70,9 @@ func (l *Listener) admit(conn net.Conn) {
 		l.sessions.Add(-1)
 		l.cluster.metrics.refuse(refusedListener)
 		text := fmt.Sprintf("Too many connections (onewriter: max_connections is %d on %s)", l.config.MaxConnections, l.config.Address)
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = conn.Write(wire.AppendPacket(nil, 0, wire.AppendErr(nil, erConCount, "08004", text)))
-		_ = conn.Close()
+		turnAway(conn, text)
 		return
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3})
-	}
+	sockopt.Apply(conn, l.cluster.config.ClientTCP)
 	l.cluster.start(l, conn)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -60,6 +61,9 @@ func (s *clientSession) welcome() error {
 	s.salt = auth.NewSalt()
 	response, err := auth.Greet(ctx, client, s.greeting(), s.listener.config.TLS)
 	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			s.cluster.metrics.timeout(timeoutLogin)
+		}
 		return fmt.Errorf("greeting the client: %w", err)
 	}
 	if s.listener.config.RequireTLS && !client.Secure() {
@@ -69,6 +73,7 @@ func (s *clientSession) welcome() error {
 		return s.refuseLogin(client, err)
 	}
 	s.alert.unmute(s.clientTC)
+	s.writeBy = 0
 	s.client.open(client.Conn())
 	if err := s.setUp(); err != nil && !errors.As(err, new(*unreachableError)) {
 		return err // one that was merely lost is replaced when the first command comes
@@ -198,8 +203,9 @@ func (s *clientSession) begin(result auth.Result, conn *backend.Conn, d router.D
 	s.login.Secret, s.login.Client = result.Secret, nil
 	user := s.login.User
 	s.account.Store(&user)
+	s.flavor = flavorOf(conn.Version)
 	s.core = session.New(session.Config{
-		Flavor: flavorOf(conn.Version), Client: s.login.Capabilities, Server: conn.Capabilities,
+		Flavor: s.flavor, Client: s.login.Capabilities, Server: conn.Capabilities,
 		Schema: s.login.Database, Collation: s.login.Charset, Relayed: !result.Secret.CanMove(),
 	})
 	s.shape = conn.Capabilities & shaping
@@ -239,6 +245,7 @@ func flavorOf(version string) session.Flavor {
 // refuseLogin tells the client why it cannot log in, where that is not a failure of its own connection.
 func (s *clientSession) refuseLogin(client *wire.PacketConn, err error) error {
 	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
+		s.cluster.metrics.timeout(timeoutLogin)
 		err = &clientError{erNewAborting, "08S01", "onewriter: login timed out", true}
 	}
 	_ = s.clientTC.SetDeadline(time.Now().Add(time.Second))
@@ -268,7 +275,7 @@ func (s *clientSession) changeUser() error {
 	s.alert.mute(s.clientTC, time.Now().Add(s.cluster.config.HandshakeTimeout))
 	defer func() {
 		s.alert.unmute(s.clientTC)
-		s.late = true
+		s.late, s.writeBy = true, 0
 	}()
 
 	s.login.User, s.login.Database, s.login.Attrs = cu.User, cu.Database, cu.Attrs

@@ -23,9 +23,26 @@ var refusalNames = [refusals]string{"max_connections", "max_user_connections", "
 // String is the metric's label.
 func (r refusal) String() string { return refusalNames[r] }
 
+// timeoutKind is what a client took too long for.
+type timeoutKind uint8
+
+const (
+	timeoutLogin timeoutKind = iota
+	timeoutIdle
+	timeoutRead
+	timeoutWrite
+	timeoutKinds
+)
+
+var timeoutNames = [timeoutKinds]string{"handshake", "idle", "command", "answer"}
+
+// String is the metric's label.
+func (k timeoutKind) String() string { return timeoutNames[k] }
+
 // limitMetrics count what the limits do.
 type limitMetrics struct {
 	refusedBy [refusals]prometheus.Counter
+	timeouts  [timeoutKinds]prometheus.Counter
 	quotas    *quotaCollector
 }
 
@@ -33,8 +50,14 @@ func newLimitMetrics(r prometheus.Registerer) limitMetrics {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "clients_refused_total", Help: "Clients turned away, by the limit that was reached.",
 	}, []string{"reason"})
+	timeouts := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "client_timeouts_total", Help: "Clients whose connection was ended because they took too long: to log in, to send a command, to send its rest, to take an answer.",
+	}, []string{"waiting_for"})
 	m := limitMetrics{quotas: &quotaCollector{}}
-	r.MustRegister(refused, m.quotas)
+	r.MustRegister(refused, timeouts, m.quotas)
+	for i := range m.timeouts {
+		m.timeouts[i] = timeouts.WithLabelValues(timeoutKind(i).String())
+	}
 	for i := range m.refusedBy {
 		m.refusedBy[i] = refused.WithLabelValues(refusal(i).String())
 	}
@@ -46,6 +69,9 @@ func (m *Metrics) refuse(r refusal) {
 	m.refusedBy[r].Inc()
 	m.refused.Inc()
 }
+
+// timeout counts a client that took too long.
+func (m *Metrics) timeout(k timeoutKind) { m.timeouts[k].Inc() }
 
 // quotaCollector shows what is taken of the servers' quotas when it is asked.
 type quotaCollector struct{ cluster atomic.Pointer[Cluster] }

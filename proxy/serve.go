@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/onewriter/onewriter/internal/sockopt"
 	"github.com/onewriter/onewriter/internal/wire"
 	"github.com/onewriter/onewriter/router"
 	"github.com/onewriter/onewriter/session"
@@ -22,7 +23,7 @@ func (s *clientSession) serve(cmd session.Command) error {
 	if cmd.Local {
 		reply, n := s.core.Answer(s.client.buf.bytes())
 		s.client.buf.consume(n)
-		return s.write(s.client.conn, reply)
+		return s.toClient(reply, s.flow.now)
 	}
 	if err := s.owed; err != nil && cmd.Code != wire.ComStmtClose {
 		if wire.HasResponse(cmd.Code) {
@@ -357,10 +358,14 @@ func (s *clientSession) response(cmd session.Command, inTxn bool, err error) err
 		}
 		for again := true; again; {
 			out, n, next, err := s.core.Server(s.server.buf.bytes())
+			now := int64(0)
 			if err == nil && next == session.Finished {
 				s.answered() // now: the client may take its time
+				now = s.replied.Load()
+			} else {
+				now = s.cluster.tallies.now()
 			}
-			if werr := s.write(s.client.conn, out); werr != nil {
+			if werr := s.toClient(out, now); werr != nil {
 				return werr
 			}
 			s.flow.down(cmd.Code, len(out))
@@ -383,6 +388,9 @@ func (s *clientSession) response(cmd session.Command, inTxn bool, err error) err
 
 // infile forwards the client's file to the server.
 func (s *clientSession) infile() error {
+	// The server may wait for locks while it does not read: that is no sign that it has vanished.
+	sockopt.SetUserTimeout(s.server.conn, 0)
+	defer func() { sockopt.SetUserTimeout(s.server.conn, s.cluster.config.Dialer.TCP().UserTimeout) }()
 	for {
 		if len(s.client.buf.bytes()) == 0 {
 			if err := s.awaitClient(); err != nil {
@@ -416,6 +424,7 @@ func (s *clientSession) serverFailed(cmd session.Command, inTxn bool, err error)
 	if a != nil {
 		err = a.cause
 		_ = s.clientTC.SetWriteDeadline(time.Time{})
+		s.writeBy = 0
 	}
 	cut := s.core.Started() || s.core.Streaming()
 	s.dropServer()
@@ -471,7 +480,7 @@ func (s *clientSession) stream() error {
 		var out []byte
 		var n int
 		out, n, next, err = s.core.Server(s.server.buf.bytes())
-		if werr := s.write(s.client.conn, out); werr != nil {
+		if werr := s.toClient(out, s.cluster.tallies.now()); werr != nil {
 			err = werr
 		}
 		s.flow.down(s.core.Current().Code, len(out))

@@ -54,6 +54,8 @@ type clientSession struct {
 	alert    alert
 	// formerIDs is guarded by cluster.ids.mu: ids of server connections other than knownID, the present one included
 	formerIDs []uint32
+	overdue   atomic.Uint64 // 1 more than commands, when the sweep found the session idle
+	seen      lastSeen      // owned by the sweep
 
 	// owned by the session's goroutine
 	client   endpoint
@@ -65,6 +67,8 @@ type clientSession struct {
 	plugin   string          // what the greeting named
 	berth    berth
 	counted  userCount
+	flavor   session.Flavor
+	writeBy  int64 // the deadline for writing to the client, as tallies.now counts; 0 when not set
 	salt     [wire.SaltLen]byte
 	decided  *router.State // the state that decision is about
 	decision router.Decision
@@ -81,12 +85,14 @@ type clientSession struct {
 type alert struct {
 	mu    sync.Mutex
 	ready bool // guarded by mu
+	sent  bool // guarded by mu; and not looked after yet
 }
 
 func (a *alert) send(conn net.Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.ready {
+		a.sent = true
 		_ = conn.SetReadDeadline(time.Unix(1, 0))
 	}
 }
@@ -103,7 +109,7 @@ func (a *alert) mute(conn net.Conn, deadline time.Time) {
 func (a *alert) unmute(conn net.Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ready = true
+	a.ready, a.sent = true, false
 	_ = conn.SetDeadline(time.Time{})
 }
 
@@ -194,14 +200,12 @@ func (s *clientSession) nextCommand() (session.Command, error) {
 // awaitClient reads from the client; nudges are looked after meanwhile.
 func (s *clientSession) awaitClient() error {
 	for {
-		err := s.client.fill()
+		err := s.fillFromClient()
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 		// The deadline goes first, then the look at the table: a nudge in between is not lost.
-		if err := s.clientTC.SetReadDeadline(time.Time{}); err != nil {
-			return err
-		}
+		s.alert.relax(s.clientTC)
 		if s.serving { // a long command goes to its end where it began
 			s.late = true
 			continue
@@ -220,6 +224,9 @@ func (s *clientSession) nudged() error {
 	}
 	if s.cluster.stopping.Load() && !s.core.Busy() && len(s.client.buf.bytes()) == 0 {
 		return errShutdown()
+	}
+	if s.expired() {
+		return s.expire()
 	}
 	s.takeAbortion()
 	w := s.where.Load()
@@ -273,6 +280,7 @@ func (s *clientSession) takeAbortion() {
 		return
 	}
 	_ = s.clientTC.SetWriteDeadline(time.Time{})
+	s.writeBy = 0
 	switch pins := s.core.Pins(); {
 	case s.core.InTransaction():
 		s.rollback = a.cause
@@ -312,7 +320,7 @@ func (s *clientSession) fail(err error) error {
 func (s *clientSession) writeError(err error, seq byte) error {
 	payload, _ := asClientError(err)
 	s.cluster.metrics.told(err)
-	return s.write(s.client.conn, wire.AppendPacket(nil, seq+1, payload))
+	return s.toClient(wire.AppendPacket(nil, seq+1, payload), s.cluster.tallies.now())
 }
 
 // write sends to the client or the server.

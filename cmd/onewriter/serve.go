@@ -52,6 +52,7 @@ func serve(ctx context.Context, c *conf.Config, stderr io.Writer) error {
 	if err := auth.DisableCoreDumps(); err != nil {
 		log.Warn().Err(err).Msg("core dumps stay possible, they would hold passwords")
 	}
+	checkDescriptors(c, log)
 	journal, err := failover.NewJournal(failover.JournalConfig{Path: filepath.Join(c.StateDir, "journal.jsonl")})
 	if err != nil {
 		return err

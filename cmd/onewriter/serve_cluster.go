@@ -132,7 +132,7 @@ func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, jour
 // makeData makes the data path.
 func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.Instance, files *certs.Set, protect backend.Config, registry *prometheus.Registry, log zerolog.Logger) error {
 	log = log.With().Str("part", "proxy").Logger()
-	protect.Timeout, protect.Logger = cc.Limits.ConnectTimeout, log
+	protect.Timeout, protect.TCP, protect.Logger = cc.Limits.ConnectTimeout, serverTCP(cc.Limits), log
 	cl.dialer = backend.New(protect)
 	cl.users = auth.NewUserTable(auth.UserTableConfig{DB: cl.accountSource, Logger: log})
 	cl.accounts = &accountWatch{source: cl.accountSource, log: log}
@@ -156,6 +156,7 @@ func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.
 		Name: cc.Name, Servers: servers, Authenticator: authenticator, Dialer: cl.dialer, Listeners: listeners,
 		HoldTimeout: cc.Limits.HoldTimeout, ConnectTimeout: cc.Limits.ConnectTimeout, HandshakeTimeout: cc.Limits.HandshakeTimeout,
 		Limits:      proxyLimits(cc),
+		ClientTCP:   clientTCP(cc.Limits),
 		ThreadAlive: cl.threadAlive,
 		OnLost:      func(server string) { cl.monitor.Kick(server) }, // there is a monitor before there is a session
 		Metrics:     proxy.NewMetrics(registry, cc.Name), PhaseLabels: c.Admin.Pprof && c.Admin.Address != "", Logger: log,
