@@ -43,6 +43,8 @@ type Core struct {
 	features wire.Features
 	strip    bool // the client does not know session tracking, the server hop uses it
 	tracking bool // the server reports session state
+	filter   bool // the client knows it too, and is to see what it asked for
+	asked    trackers
 
 	ledger     ledger
 	stmts      statements
@@ -117,6 +119,7 @@ func New(c Config) *Core {
 		tracking: c.Server.Has(wire.ClientSessionTrack),
 	}
 	core.strip = core.tracking && !c.Client.Has(wire.ClientSessionTrack)
+	core.filter = core.tracking && !core.strip
 	core.ledger.status = wire.StatusAutocommit
 	core.ledger.multibyte = multibyteOf(c.Collation)
 	if c.Relayed {

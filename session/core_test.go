@@ -42,14 +42,6 @@ func TestAnswersSplitAnywhere(t *testing.T) {
 	}
 }
 
-func TestTrackingClientSeesEverything(t *testing.T) {
-	r := newRig(t, Config{Client: serverCaps, Server: serverCaps})
-	answer := okay(auto, change(wire.TrackSchema, str("other")...)...)
-	if _, got := r.run(query("USE other"), answer); !bytes.Equal(got, answer) {
-		t.Errorf("got %x", got)
-	}
-}
-
 func TestStateFlagIsCutFromEOF(t *testing.T) {
 	const caps = wire.ClientProtocol41
 	r := newRig(t, Config{Client: caps, Server: caps | wire.ClientSessionTrack})

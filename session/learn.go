@@ -85,6 +85,7 @@ func (c *Core) finish() {
 		if !c.saw.failed {
 			c.ledger.clear()
 			c.stmts.clear()
+			c.asked = trackers{}
 		}
 		return
 	case wire.ComInitDB:
@@ -96,6 +97,7 @@ func (c *Core) finish() {
 	default:
 		return
 	}
+	c.learnTrackers()
 	e := c.effects
 	if e == 0 && !c.saw.state && !c.saw.eofState && c.cmd.Statement.Txn != sqlclass.TxnBegin {
 		return

@@ -70,6 +70,9 @@ func (c *Core) packet(m wire.Mark, pkt []byte) []byte {
 		if c.strip {
 			return o.Strip(pkt)
 		}
+		if c.filter && o.Track != nil {
+			return o.Keep(pkt, c.asked.wants)
+		}
 	case wire.MarkEOF:
 		c.learnEOF(pkt)
 	case wire.MarkPrepareOK:

@@ -1,0 +1,114 @@
+package session
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/onewriter/onewriter/internal/sqlclass"
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// trackers are the session trackers that the client has on. The server has more on, for the proxy; what they report is
+// taken out again, because drivers may misread what they did not ask for (mariadb-connector-nodejs loses the schema).
+// The schema and, of MySQL, the GTID are reported as the server is configured.
+type trackers struct {
+	everything bool // what the client set could not be followed
+	state      bool
+	txn        bool     // its state
+	txnChars   bool     // and its characteristics
+	variables  []string // names in lower case, nil for those of the servers' default
+	all        bool     // variables are '*'
+}
+
+// usualVariables are those of session_track_system_variables as compiled into both servers; redirect_url is MariaDB's.
+var usualVariables = []string{
+	"autocommit", "character_set_client", "character_set_connection", "character_set_results", "redirect_url", "time_zone",
+}
+
+// wants reports whether the client is to see e.
+func (t *trackers) wants(e wire.TrackEntry) bool {
+	switch {
+	case t.everything:
+		return true
+	case e.Kind == wire.TrackState:
+		return t.state
+	case e.Kind == wire.TrackTxnState:
+		return t.txn
+	case e.Kind == wire.TrackTxnChars:
+		return t.txnChars
+	case e.Kind == wire.TrackVariable:
+		return t.all || t.named(e.Name)
+	default:
+		return true
+	}
+}
+
+func (t *trackers) named(name []byte) bool {
+	list := t.variables
+	if list == nil {
+		list = usualVariables
+	}
+	for _, v := range list {
+		if v == string(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// learn takes over what the SET statements in text do to the trackers; the statement has succeeded if ok.
+func (t *trackers) learn(text []byte, o sqlclass.Options, ok bool) {
+	sets, followed := sqlclass.SessionSets(text, o)
+	if !ok || !followed {
+		t.everything = true
+		return
+	}
+	for _, s := range sets {
+		if s.Scope == sqlclass.ScopeSession && strings.HasPrefix(s.Name, "session_track_") {
+			t.set(s.Name, s)
+		}
+	}
+}
+
+func (t *trackers) set(name string, s sqlclass.Assignment) {
+	if !s.Literal {
+		t.everything = true
+		return
+	}
+	value := strings.ToLower(strings.Trim(s.Value, `'"`))
+	usual := value == "default"
+	switch name {
+	case "session_track_state_change":
+		t.state = value == "on" || value == "1" || value == "true"
+	case "session_track_transaction_info":
+		t.txn = value == "state" || value == "characteristics" || value == "1" || value == "2"
+		t.txnChars = value == "characteristics" || value == "2"
+	case "session_track_system_variables":
+		t.variables, t.all = nil, value == "*"
+		if !usual && !t.all {
+			t.variables = names(value)
+		}
+	}
+}
+
+// names are the words of a list with commas; never nil.
+func names(list string) []string {
+	out := []string{}
+	for n := range strings.SplitSeq(list, ",") {
+		if n = strings.TrimSpace(n); n != "" && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// learnTrackers is for a command that has set trackers of the client's.
+func (c *Core) learnTrackers() {
+	switch {
+	case !c.effects.Has(sqlclass.TrackerVariable) || c.saw.failed && !c.effects.Has(sqlclass.Multi):
+	case c.cmd.Code != wire.ComQuery:
+		c.asked.everything = true // the text of a prepared statement is not at hand
+	default:
+		c.asked.learn(c.scratch, c.lexing(), !c.saw.failed)
+	}
+}

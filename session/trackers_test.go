@@ -1,0 +1,64 @@
+package session
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/onewriter/onewriter/internal/sqlclass"
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// TestTrackingClientSeesWhatItAskedFor: what only the proxy has switched on does not reach a client with session tracking.
+func TestTrackingClientSeesWhatItAskedFor(t *testing.T) {
+	schema, state := change(wire.TrackSchema, str("other")...), stateChanged
+	txn, chars := change(wire.TrackTxnState, str("T_______")...), change(wire.TrackTxnChars, str("START TRANSACTION;")...)
+	autocommit, mode := setVar("autocommit", "ON"), setVar("sql_mode", "ANSI")
+	all := bytes.Join([][]byte{schema, state, txn, chars, autocommit, mode}, nil)
+	for _, c := range []struct {
+		sets []string
+		want [][]byte
+	}{
+		{nil, [][]byte{schema, autocommit}},
+		{[]string{"SET session_track_state_change=ON"}, [][]byte{schema, state, autocommit}},
+		{[]string{"SET session_track_state_change=1, SESSION session_track_transaction_info='STATE'"}, [][]byte{schema, state, txn, autocommit}},
+		{[]string{`SET @@session.session_track_transaction_info="CHARACTERISTICS"`}, [][]byte{schema, txn, chars, autocommit}},
+		{[]string{"SET session_track_system_variables='sql_mode, Time_Zone'"}, [][]byte{schema, mode}},
+		{[]string{"SET session_track_system_variables='*'"}, [][]byte{schema, autocommit, mode}},
+		{[]string{"SET session_track_system_variables=''"}, [][]byte{schema}},
+		{[]string{"SET session_track_system_variables='*'", "SET session_track_system_variables=DEFAULT"}, [][]byte{schema, autocommit}},
+		{[]string{"SET GLOBAL session_track_state_change=1"}, [][]byte{schema, autocommit}},
+		{[]string{"SET session_track_system_variables=CONCAT(@@session_track_system_variables, ',sql_mode')"}, [][]byte{all}},
+	} {
+		r := newRig(t, Config{Flavor: MySQL, Client: serverCaps, Server: serverCaps})
+		for _, s := range c.sets {
+			r.sql(s, auto)
+		}
+		want := okay(auto, bytes.Join(c.want, nil)...)
+		if _, got := r.run(query("USE other"), okay(auto, all...)); !bytes.Equal(got, want) {
+			t.Errorf("%q:\ngot  %q\nwant %q", c.sets, got, want)
+		}
+		r.run(packet(0, wire.ComResetConnection), okay(auto))
+		want = okay(auto, append(bytes.Clone(schema), autocommit...)...)
+		if _, got := r.run(query("USE other"), okay(auto, all...)); !bytes.Equal(got, want) {
+			t.Errorf("%q, after a reset:\ngot  %q\nwant %q", c.sets, got, want)
+		}
+	}
+}
+
+func TestFailedSetOfTrackersChangesNothing(t *testing.T) {
+	r := newRig(t, Config{Flavor: MySQL, Client: serverCaps, Server: serverCaps})
+	r.run(query("SET session_track_state_change=1, nonsense=2"), refusal(1193))
+	want := okay(auto)
+	if _, got := r.run(query("SET @a=1"), okay(auto, stateChanged...)); !bytes.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestNamedTrackersAllocateNothing(t *testing.T) {
+	var k trackers
+	k.learn([]byte("SET session_track_system_variables='sql_mode'"), sqlclass.Options{}, true)
+	e := wire.TrackEntry{Kind: wire.TrackVariable, Name: []byte("sql_mode")}
+	if n := testing.AllocsPerRun(100, func() { _ = k.wants(e) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
