@@ -34,6 +34,8 @@ type Config struct {
 	Certificate func() *tls.Certificate
 	// TCP says when a server that vanished is given up.
 	TCP sockopt.Options
+	// Compression is asked for at servers that offer it; others are spoken to without.
+	Compression wire.Compression
 	// Timeout bounds each dial and each login beside the context's own deadline; default 10 s.
 	Timeout time.Duration
 	Logger  zerolog.Logger

@@ -34,7 +34,7 @@ type LoginParams struct {
 
 // Conn is a logged-in connection to a server. It belongs to the session that opened it.
 type Conn struct {
-	net.Conn                     // TCP, or *tls.Conn; without deadline
+	net.Conn                     // TCP, *tls.Conn or *wire.Compressed; without deadline
 	Addr         string          // host:port
 	ID           uint32          // the server's connection id
 	Version      string          // as in the greeting
@@ -99,6 +99,8 @@ func (g *Greeted) Login(ctx context.Context, p LoginParams) (*Conn, []byte, erro
 
 func (g *Greeted) login(ctx context.Context, p LoginParams) (*Conn, []byte, error) {
 	response := p.response(g.Greeting.Capabilities)
+	response.Capabilities |= g.dialer.config.Compression.Flag() & g.Greeting.Capabilities
+	response.ZstdLevel = wire.DefaultZstdLevel
 	if err := g.secure(ctx, &response); err != nil {
 		return nil, nil, err
 	}
@@ -121,10 +123,19 @@ func (g *Greeted) login(ctx context.Context, p LoginParams) (*Conn, []byte, erro
 		return nil, nil, err
 	}
 	return &Conn{
-		Conn: g.pc.Conn(), Addr: g.Addr, ID: g.Greeting.ConnID, Version: g.Greeting.Version,
+		Conn: compressed(g.pc.Conn(), response.Capabilities), Addr: g.Addr, ID: g.Greeting.ConnID, Version: g.Greeting.Version,
 		AuthPlugin:   g.Greeting.AuthPlugin,
-		Capabilities: response.Capabilities, Secure: g.pc.Secure(),
+		Capabilities: response.Capabilities.WithoutCompression(), Secure: g.pc.Secure(),
 	}, ok, nil
+}
+
+// compressed puts the compression on conn that caps ask for; the server speaks it from the packet after its OK on.
+func compressed(conn net.Conn, caps wire.Capability) net.Conn {
+	algorithm := caps.Compression()
+	if algorithm == wire.Uncompressed {
+		return conn
+	}
+	return wire.NewCompressed(conn, algorithm, 0, false)
 }
 
 func (p LoginParams) response(server wire.Capability) wire.HandshakeResponse {

@@ -42,6 +42,10 @@ type Cluster struct {
 	Users []User `yaml:"users"`
 	// ServerTLS says how onewriter encrypts its connections to the servers.
 	ServerTLS ServerTLS `yaml:"server_tls"`
+	// ServerCompression is how connections to the servers are compressed: `off`, `zlib`, or `zstd` (MySQL 8.0.18 and
+	// later). Servers that do not offer it are spoken to without. It pays over slow or metered links only: it costs
+	// processor time here and on the server. What clients use makes no difference.
+	ServerCompression Compression `yaml:"server_compression" default:"off" enum:"off,zlib,zstd"`
 	// Limits bounds what clients wait for, and what the servers are asked for at once.
 	Limits Limits `yaml:"limits"`
 	// Health says how the servers are probed.

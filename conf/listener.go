@@ -21,6 +21,16 @@ const (
 	FallbackError   Fallback = "error"   // answer with an error
 )
 
+// Compression is an algorithm of the compressed protocol.
+type Compression string
+
+// The algorithms.
+const (
+	CompressionOff  Compression = "off"
+	CompressionZlib Compression = "zlib"
+	CompressionZstd Compression = "zstd" // MySQL 8.0.18 and later
+)
+
 // Listener is one address that clients connect to.
 type Listener struct {
 	// Address is the host:port to listen on; `:6446` means every address of the machine. The customary ports are
@@ -36,6 +46,9 @@ type Listener struct {
 	Fallback Fallback `yaml:"fallback,omitempty" default:"primary" enum:"primary,error"`
 	// TLS is the encryption between clients and onewriter.
 	TLS ListenerTLS `yaml:"tls"`
+	// Compression says whether clients may use the compressed protocol: zlib, and zstd for clients of MySQL. Those that
+	// do not ask for it are served without. It costs processor time on both ends.
+	Compression bool `yaml:"compression" default:"true"`
 	// MaxConnections is how many clients may be connected at once; the next one gets error 1040.
 	MaxConnections int `yaml:"max_connections" default:"2000" min:"1" max:"1000000"`
 	// MaxUserConnections is how many of them may be of one user; the next one gets error 1203. 0 is no limit.

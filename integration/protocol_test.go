@@ -25,7 +25,7 @@ func TestProtocol(t *testing.T) {
 				name string
 				run  func(*testing.T, *onewriter)
 			}{
-				{"local infile", localInfile},
+				{"local infile", func(t *testing.T, o *onewriter) { localInfile(t, o, "") }},
 				{"several statements", severalStatements},
 				{"procedures", procedures},
 				{"sizes around 16 MB", bigPackets},
@@ -46,11 +46,12 @@ func TestProtocol(t *testing.T) {
 	}
 }
 
-func localInfile(t *testing.T, o *onewriter) {
+func localInfile(t *testing.T, o *onewriter, params string) {
 	const rows = 50_000
-	db := open(t, o.primary, "")
+	db := open(t, o.primary, params)
 	db.SetMaxOpenConns(1)
 	mustExec(t, db, "CREATE TABLE loaded (id INT PRIMARY KEY, v VARCHAR(100))")
+	defer mustExec(t, db, "DROP TABLE loaded")
 	mysql.RegisterReaderHandler(t.Name(), func() io.Reader {
 		var b bytes.Buffer
 		for i := range rows {

@@ -277,7 +277,12 @@ func (o *onewriter) mustSwitch(body string) moved {
 // open opens a pool through a listener as the application's account.
 func open(t *testing.T, addr, params string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("mysql", "app:app-secret@tcp("+addr+")/app?"+params)
+	return openDB(t, "app:app-secret@tcp("+addr+")/app?"+params)
+}
+
+func openDB(t *testing.T, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("mysql", dsn)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,6 +51,8 @@ type ListenerConfig struct {
 	// TLS is offered to clients; nil offers none. RequireTLS refuses clients that do not use it.
 	TLS        *tls.Config
 	RequireTLS bool
+	// NoCompression offers no compressed protocol to clients.
+	NoCompression bool
 	// MaxConnections is the number of sessions above which clients get error 1040. Default 2000.
 	MaxConnections int
 	// MaxUserConnections is the number of sessions of one user above which its clients get error 1203; 0 is no limit.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/onewriter/onewriter/internal/wire"
 )
 
 // errBufferFull says that a peer sent a packet that must be understood whole and does not fit the largest buffer.
@@ -17,7 +19,7 @@ var errBufferFull = errors.New("proxy: packet too large to be understood")
 // endpoint is one connection of a session with its read buffer. It belongs to the session's goroutine.
 type endpoint struct {
 	conn   net.Conn
-	raw    syscall.RawConn // nil where waiting without a buffer is not possible (TLS)
+	raw    syscall.RawConn // nil where waiting without a buffer is not possible (TLS) or done by the connection (compression)
 	try    func(fd uintptr) bool
 	buf    buffer
 	tryN   int
@@ -145,6 +147,11 @@ func (e *endpoint) filled(err error) error {
 }
 
 func (e *endpoint) fillSlowly() error {
+	if c, ok := e.conn.(*wire.Compressed); ok {
+		if err := c.Await(); err != nil {
+			return err
+		}
+	}
 	e.buf.borrow()
 	n, err := e.conn.Read(e.buf.free())
 	if n > 0 {
@@ -187,6 +194,12 @@ func hungUp(conn net.Conn) bool {
 }
 
 func quiet(conn net.Conn) bool {
+	if c, ok := conn.(*wire.Compressed); ok {
+		if c.Buffered() {
+			return false
+		}
+		conn = c.NetConn()
+	}
 	n, err := peek(conn)
 	if _, secure := conn.(interface{ NetConn() net.Conn }); secure && err == nil && n > 0 {
 		return quietUnder(conn)
@@ -210,7 +223,11 @@ func quietUnder(conn net.Conn) bool {
 
 // peek looks for a byte without taking it: 0 and no error is the end of the connection, EAGAIN that nothing came.
 func peek(conn net.Conn) (n int, err error) {
-	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
+	for {
+		t, ok := conn.(interface{ NetConn() net.Conn }) // compression, TLS
+		if !ok {
+			break
+		}
 		conn = t.NetConn()
 	}
 	sc, ok := conn.(syscall.Conn)

@@ -74,7 +74,7 @@ func (s *clientSession) welcome() error {
 	}
 	s.alert.unmute(s.clientTC)
 	s.writeBy = 0
-	s.client.open(client.Conn())
+	s.client.open(s.compressed(client.Conn(), response))
 	if err := s.setUp(); err != nil && !errors.As(err, new(*unreachableError)) {
 		return err // one that was merely lost is replaced when the first command comes
 	}
@@ -156,6 +156,9 @@ func (s *clientSession) greeting() wire.Greeting {
 	out.Salt = s.salt
 	out.ConnID = s.cluster.ids.claim(s, out.ConnID)
 	out.Capabilities = s.cluster.offerable()
+	if !s.listener.config.NoCompression {
+		out.Capabilities |= out.Capabilities.CompressionOffer()
+	}
 	s.offered = out.Capabilities
 	s.plugin = out.AuthPlugin
 	return out
@@ -164,7 +167,7 @@ func (s *clientSession) greeting() wire.Greeting {
 // authenticate runs the exchange with the client; the server judges.
 func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketConn, r wire.HandshakeResponse) error {
 	s.login = backend.LoginParams{
-		User: r.User, Database: r.Database, Charset: r.Charset, Capabilities: r.Capabilities,
+		User: r.User, Database: r.Database, Charset: r.Charset, Capabilities: r.Capabilities.WithoutCompression(),
 		MaxPacket: r.MaxPacket, Attrs: r.Attrs,
 	}
 	var conn *backend.Conn

@@ -388,6 +388,8 @@ func (s *clientSession) response(cmd session.Command, inTxn bool, err error) err
 
 // infile forwards the client's file to the server.
 func (s *clientSession) infile() error {
+	s.client.goOn()
+	s.server.goOn()
 	// The server may wait for locks while it does not read: that is no sign that it has vanished.
 	sockopt.SetUserTimeout(s.server.conn, 0)
 	defer func() { sockopt.SetUserTimeout(s.server.conn, s.cluster.config.Dialer.TCP().UserTimeout) }()

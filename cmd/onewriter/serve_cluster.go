@@ -133,6 +133,7 @@ func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, jour
 func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.Instance, files *certs.Set, protect backend.Config, registry *prometheus.Registry, log zerolog.Logger) error {
 	log = log.With().Str("part", "proxy").Logger()
 	protect.Timeout, protect.TCP, protect.Logger = cc.Limits.ConnectTimeout, serverTCP(cc.Limits), log
+	protect.Compression = serverCompression(cc.ServerCompression)
 	cl.dialer = backend.New(protect)
 	cl.users = auth.NewUserTable(auth.UserTableConfig{DB: cl.accountSource, Logger: log})
 	cl.accounts = &accountWatch{source: cl.accountSource, log: log}
@@ -249,7 +250,7 @@ func standbysOf(s *topology.Snapshot, primary string, away []failover.AwayServer
 func listenersOf(cc conf.Cluster, keys *auth.Keys, files *certs.Set) ([]proxy.ListenerConfig, error) {
 	out := make([]proxy.ListenerConfig, 0, len(cc.Listeners))
 	for _, l := range cc.Listeners {
-		lc := proxy.ListenerConfig{Address: l.Address, MaxConnections: l.MaxConnections, MaxUserConnections: l.MaxUserConnections, RequireTLS: l.TLS.Mode == conf.TLSRequired}
+		lc := proxy.ListenerConfig{Address: l.Address, MaxConnections: l.MaxConnections, MaxUserConnections: l.MaxUserConnections, RequireTLS: l.TLS.Mode == conf.TLSRequired, NoCompression: !l.Compression}
 		if l.Route == conf.RouteStandby {
 			lc.Policy = router.Policy{Route: router.RouteStandby, MaxLag: l.MaxReplicationLag, Fallback: l.Fallback == conf.FallbackPrimary}
 		}

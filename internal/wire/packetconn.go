@@ -44,7 +44,7 @@ type PacketConn struct {
 // NewPacketConn wraps conn, at sequence number 0 and with the limit MaxLoginPacket.
 func NewPacketConn(conn net.Conn) *PacketConn { return &PacketConn{conn: conn, limit: MaxLoginPacket} }
 
-// Conn gives the connection underneath: the TCP connection, or the *tls.Conn after an upgrade.
+// Conn gives the connection underneath: the TCP connection, the *tls.Conn after an upgrade, or a *Compressed.
 func (p *PacketConn) Conn() net.Conn { return p.conn }
 
 // SetDeadline bounds all reads and writes from now on; the zero time removes the bound.
@@ -122,7 +122,11 @@ func (p *PacketConn) upgrade(ctx context.Context, conn *tls.Conn) error {
 
 // Secure reports whether what is said on the connection stays between its ends: TLS, or a Unix socket.
 func (p *PacketConn) Secure() bool {
-	switch conn := p.conn.(type) {
+	conn := p.conn
+	if c, ok := conn.(*Compressed); ok {
+		conn = c.NetConn()
+	}
+	switch conn := conn.(type) {
 	case *tls.Conn:
 		return true
 	default:
