@@ -40,8 +40,9 @@ chaos: ## faults on real servers; SEED=1 MINUTES=10 FLAVOR=mysql SETUP=mariadb-s
 	ONEWRITER_REQUIRE_SERVERS=1 go test -v -count=1 -timeout 0 ./integration/chaos -run '$(or $(RUN),TestChaos)' -chaos.seed $(or $(SEED),1) -chaos.minutes $(or $(MINUTES),0) \
 		-chaos.flavor '$(FLAVOR)' -chaos.setup '$(SETUP)' -chaos.fault '$(FAULT)'
 
-bench: build ## ratios against direct connections and HAProxy
+bench: build ## all bars, against direct connections and HAProxy, as Markdown; about 10 minutes; ARGS="--only points"
 	scripts/install-test-deps --bench
+	scripts/install-test-deps --servers
 	go run ./integration/bench $(ARGS)
 
 bars: ## kill, hang and cut off primaries many times: times and losses; BARS=50

@@ -78,8 +78,13 @@ func TestTable(t *testing.T) {
 		tab.add("load", [targets]samples{haproxy: {{name: "CPU", value: v[0], bar: 1.6}}, onewriter: {{name: "CPU", value: v[1], bar: 1.6}}})
 	}
 	var rep report
-	rep.finish(&tab)
-	if len(rep.Lines) != 1 || rep.Lines[0].Ratio == nil || *rep.Lines[0].Ratio != (spread{1.7, 1.1, 2}) || !rep.Lines[0].Over {
-		t.Errorf("lines are %+v", rep.Lines)
+	rep.add("servers", &tab)
+	lines := rep.Sections[0].Lines
+	if len(lines) != 1 || lines[0].Ratio == nil || *lines[0].Ratio != (spread{1.7, 1.1, 2}) || !lines[0].Over {
+		t.Errorf("lines are %+v", lines)
+	}
+	var text strings.Builder
+	if err := rep.print(&text); err != nil || !strings.Contains(text.String(), "| load: CPU | servers | <= 1.6 x HAProxy | 1.70 [1.10-2.00] | **not met** |") {
+		t.Errorf("%v\n%s", err, text.String())
 	}
 }

@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
 )
 
 // sample is one figure of one run at one target. A bar is the greatest ratio to HAProxy that onewriter may have, a limit
@@ -88,9 +88,16 @@ func spreadOf(v []float64) *spread {
 type report struct {
 	Machine  string            `json:"machine"`
 	Versions map[string]string `json:"versions"`
+	Command  string            `json:"command"`
 	Rounds   int               `json:"rounds"`
 	Load     [2]string         `json:"load_average"` // of one minute, before and after
-	Lines    []line            `json:"lines"`
+	Sections []section         `json:"sections"`
+}
+
+// section is what was measured with servers of one kind.
+type section struct {
+	Servers string `json:"servers"`
+	Lines   []line `json:"lines"`
 }
 
 // line is one row of the table.
@@ -106,29 +113,26 @@ type line struct {
 	Over      bool    `json:"over,omitempty"`
 }
 
-func (rep *report) finish(t *table) {
-	rep.Load[1] = loadAverage()
+// add takes over what was measured with some servers.
+func (rep *report) add(servers string, t *table) {
+	s := section{Servers: servers}
 	for _, r := range t.rows {
 		l := line{
 			Load: r.load, Figure: r.figure, Bar: r.bar, Limit: r.limit, Ratio: spreadOf(r.ratios),
 			Direct: spreadOf(r.values[direct]), HAProxy: spreadOf(r.values[haproxy]), Onewriter: spreadOf(r.values[onewriter]),
 		}
 		l.Over = l.Bar > 0 && l.Ratio != nil && l.Ratio.Median > l.Bar || l.Limit > 0 && l.Onewriter != nil && l.Onewriter.Median > l.Limit
-		rep.Lines = append(rep.Lines, l)
+		s.Lines = append(s.Lines, l)
 	}
+	rep.Sections = append(rep.Sections, s)
 }
 
 // describe says what is measured, and where.
-func describe(ctx context.Context, r *rig) (*report, error) {
-	rep := &report{Rounds: r.o.rounds, Versions: map[string]string{"go": runtime.Version()}}
+func describe(ctx context.Context, o options) (*report, error) {
+	rep := &report{Rounds: o.rounds, Versions: map[string]string{"go": runtime.Version()}, Command: strings.Join(append([]string{"bench"}, os.Args[1:]...), " ")}
 	rep.Load[0] = loadAverage()
-	rep.Machine = fmt.Sprintf("%d cores, %s, %s/%s", runtime.NumCPU(), cpuModel(), runtime.GOOS, runtime.GOARCH)
-	var server string
-	if err := r.pair.Servers[0].DB().QueryRowContext(ctx, "SELECT VERSION()").Scan(&server); err != nil {
-		return nil, err
-	}
-	rep.Versions[r.o.flavor.String()] = server
-	programs := map[string][]string{"onewriter": {r.o.program, "version"}, "sysbench": {"sysbench", "--version"}}
+	rep.Machine = fmt.Sprintf("%d cores, %s, Linux %s, %s/%s", runtime.NumCPU(), cpuModel(), kernel(), runtime.GOOS, runtime.GOARCH)
+	programs := map[string][]string{"onewriter": {o.program, "version"}, "sysbench": {"sysbench", "--version"}}
 	if path := haproxyProgram(); path != "" {
 		programs["haproxy"] = []string{path, "-v"}
 	}
@@ -141,6 +145,14 @@ func describe(ctx context.Context, r *rig) (*report, error) {
 		rep.Versions[name] = string(first)
 	}
 	return rep, nil
+}
+
+func kernel() string {
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(b))
 }
 
 func loadAverage() string {
@@ -165,46 +177,59 @@ func cpuModel() string {
 	return "unknown"
 }
 
-// print writes the table for people.
+// print writes the report as Markdown: the bars, then everything.
 func (rep *report) print(out io.Writer) error {
-	fmt.Fprintf(out, "%s; load average %s before, %s after\n", rep.Machine, rep.Load[0], rep.Load[1])
-	names := make([]string, 0, len(rep.Versions))
-	for name := range rep.Versions {
-		names = append(names, name)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s; load average %s before, %s after. `%s`\n\n", rep.Machine, rep.Load[0], rep.Load[1], rep.Command)
+	for _, name := range slices.Sorted(maps.Keys(rep.Versions)) {
+		fmt.Fprintf(&b, "- %s: %s\n", name, rep.Versions[name])
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		fmt.Fprintf(out, "%s: %s\n", name, rep.Versions[name])
-	}
-	fmt.Fprintf(out, "Medians of %d rounds; the ratio is that of onewriter to HAProxy in the same round, with its range.\n\n", rep.Rounds)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "load\tfigure\tdirect\thaproxy\tonewriter\tratio\tbar")
-	last := ""
-	for _, l := range rep.Lines {
-		name := l.Load
-		if name == last {
-			name = ""
+	fmt.Fprintf(&b, "\nMedians of %d rounds. A ratio is that of onewriter to HAProxy in the same round, with its range.\n\n### Bars\n\n", rep.Rounds)
+	b.WriteString("| what | servers | bar | here | |\n|---|---|---|---|---|\n")
+	for _, s := range rep.Sections {
+		for _, l := range s.Lines {
+			if what, here := l.bar(); what != "" {
+				fmt.Fprintf(&b, "| %s: %s | %s | %s | %s | %s |\n", l.Load, l.Figure, s.Servers, what, here, l.verdict())
+			}
 		}
-		last = l.Load
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, l.Figure, figure(l.Direct), figure(l.HAProxy), figure(l.Onewriter), ratio(l.Ratio), l.verdict())
 	}
-	return w.Flush()
+	for _, s := range rep.Sections {
+		fmt.Fprintf(&b, "\n### %s\n\n| load | figure | direct | haproxy | onewriter | ratio |\n|---|---|---|---|---|---|\n", s.Servers)
+		last := ""
+		for _, l := range s.Lines {
+			name := l.Load
+			if name == last {
+				name = ""
+			}
+			last = l.Load
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", name, l.Figure, figure(l.Direct), figure(l.HAProxy), figure(l.Onewriter), ratio(l.Ratio))
+		}
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// bar is the bar of a line and what was measured; empty when it has none.
+func (l line) bar() (what, here string) {
+	switch {
+	case l.Bar > 0:
+		return fmt.Sprintf("<= %.1f x HAProxy", l.Bar), ratio(l.Ratio)
+	case l.Limit > 0:
+		return fmt.Sprintf("<= %g", l.Limit), figure(l.Onewriter)
+	default:
+		return "", ""
+	}
 }
 
 func (l line) verdict() string {
-	s := ""
 	switch {
-	case l.Bar > 0:
-		s = fmt.Sprintf("ratio %.1f", l.Bar)
-	case l.Limit > 0:
-		s = fmt.Sprintf("%.0f", l.Limit)
+	case l.Bar > 0 && l.Ratio == nil || l.Limit > 0 && l.Onewriter == nil:
+		return "not measured"
+	case l.Over:
+		return "**not met**"
 	default:
-		return ""
+		return "met"
 	}
-	if l.Over {
-		return s + ": over"
-	}
-	return s + ": met"
 }
 
 func ratio(s *spread) string {
@@ -221,10 +246,14 @@ func figure(s *spread) string {
 	if s == nil {
 		return "-"
 	}
+	digits := 2
 	if s.Median >= 100 {
-		return fmt.Sprintf("%.0f", s.Median)
+		digits = 0
 	}
-	return fmt.Sprintf("%.2f", s.Median)
+	if s.Min == s.Max {
+		return fmt.Sprintf("%.*f", digits, s.Median)
+	}
+	return fmt.Sprintf("%.*f [%.*f-%.*f]", digits, s.Median, digits, s.Min, digits, s.Max)
 }
 
 func plural(n int, noun string) string {

@@ -12,7 +12,7 @@ import (
 )
 
 // resultBar is how many times the CPU time of HAProxy the bytes of a large result may cost.
-const resultBar = 1.6
+const resultBar = 1.3
 
 // rowSizes are the bytes of a row.
 var rowSizes = []int{200, 1000}
@@ -43,6 +43,7 @@ func results(ctx context.Context, r *rig, t *table) error {
 // createRows makes a table of 1024 rows. The load joins it with itself, so that the server reads little.
 func (r *rig) createRows(ctx context.Context, size int) error {
 	statements := []string{
+		fmt.Sprintf("DROP TABLE IF EXISTS app.row%d", size),
 		fmt.Sprintf("CREATE TABLE app.row%d (pad VARCHAR(%d) CHARACTER SET latin1 NOT NULL)", size, size),
 		fmt.Sprintf("INSERT INTO app.row%d VALUES (REPEAT('x', %d))", size, size),
 	}
@@ -57,6 +58,11 @@ func (r *rig) createRows(ctx context.Context, size int) error {
 	return nil
 }
 
+// largeResult is a query for a number of rows.
+func largeResult(size, rows int) string {
+	return fmt.Sprintf("SELECT a.pad FROM app.row%d a, (SELECT 1 FROM app.row%d LIMIT %d) b LIMIT %d", size, size, rows/1024+1, rows)
+}
+
 // result reads one large result at one target.
 func (r *rig) result(ctx context.Context, t *target, size int) (samples, error) {
 	conn, raw, err := r.rawConn(ctx, t)
@@ -65,7 +71,7 @@ func (r *rig) result(ctx context.Context, t *target, size int) (samples, error) 
 	}
 	defer func() { _ = conn.Close() }()
 	rows := r.o.bytes / size
-	query := fmt.Sprintf("SELECT a.pad FROM app.row%d a, (SELECT 1 FROM app.row%d LIMIT %d) b LIMIT %d", size, size, rows/1024+1, rows)
+	query := largeResult(size, rows)
 	before, err := t.proc.cpu()
 	if err != nil {
 		return nil, err
@@ -108,13 +114,19 @@ func (r *rig) rawConn(ctx context.Context, t *target) (driver.Conn, net.Conn, er
 	return conn, raw, err
 }
 
-// readResult sends a query and reads its result of one column to the end. It looks at packet headers only and returns
-// the number of bytes read.
-func readResult(c net.Conn, query string, rows int) (int64, error) {
+// ask sends a query.
+func ask(c net.Conn, query string) error {
 	head := make([]byte, 5, 5+len(query))
 	binary.LittleEndian.PutUint32(head, uint32(1+len(query))) // the fourth byte is the sequence number, 0
 	head[4] = 3                                               // COM_QUERY
-	if _, err := c.Write(append(head, query...)); err != nil {
+	_, err := c.Write(append(head, query...))
+	return err
+}
+
+// readResult sends a query and reads its result of one column to the end. It looks at packet headers only and returns
+// the number of bytes read.
+func readResult(c net.Conn, query string, rows int) (int64, error) {
+	if err := ask(c, query); err != nil {
 		return 0, err
 	}
 	var total int64

@@ -32,7 +32,9 @@ type target struct {
 	port  int
 	admin string  // where onewriter tells its metrics; empty for the others
 	proc  process // 0: nothing between client and server
-	child *child  // ends with the rig
+	tls   bool    // TLS from the first byte on, where a client has no server to agree on it with
+
+	children []*child // end with the rig; proc is the last of them
 
 	background float64 // allocations a second of an idle onewriter
 }
@@ -40,6 +42,8 @@ type target struct {
 // rig is the servers and proxies of a run.
 type rig struct {
 	o        options
+	flavor   mysqltest.Flavor
+	tls      tlsMode
 	dir      string
 	pair     *mysqltest.Pair
 	targets  [targets]*target // nil where HAProxy is not installed
@@ -47,18 +51,21 @@ type rig struct {
 }
 
 // newRig starts everything.
-func newRig(ctx context.Context, o options, progress io.Writer) (*rig, error) {
+func newRig(ctx context.Context, o options, flavor mysqltest.Flavor, progress io.Writer) (*rig, error) {
 	if _, err := exec.LookPath("sysbench"); err != nil {
 		return nil, fmt.Errorf("the load comes from sysbench (run scripts/install-test-deps --bench): %w", err)
 	}
-	r := &rig{o: o, progress: progress}
+	r := &rig{o: o, flavor: flavor, progress: progress}
 	var err error
 	if r.dir, err = os.MkdirTemp("", "onewriter-bench-"); err != nil {
 		return nil, err
 	}
-	r.say("starting a pair of %s", o.flavor)
-	r.pair, err = mysqltest.StartPair(ctx, mysqltest.PairOptions{Flavor: o.flavor, Fast: true, Config: map[string]string{
-		"max-connections": strconv.Itoa(o.sessions + 500), "back-log": "1000",
+	if err := r.makeCertificate(); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	r.say("starting a pair of %s", flavor)
+	r.pair, err = mysqltest.StartPair(ctx, mysqltest.PairOptions{Flavor: flavor, Fast: true, Config: map[string]string{
+		"max-connections": strconv.Itoa(o.most() + 500), "back-log": "1000", "ssl-cert": r.certFile(), "ssl-key": r.keyFile(), "ssl-ca": r.certFile(),
 	}})
 	if err == nil {
 		r.targets[direct] = &target{port: r.pair.Servers[0].Port}
@@ -107,14 +114,15 @@ func (r *rig) startOnewriter(ctx context.Context) (*target, error) {
   - name: bench
     servers:
 %s    listeners:
-      - {address: "127.0.0.1:%d", route: primary, tls: {mode: "off"}, max_connections: %d}
+      - {address: "127.0.0.1:%d", route: primary, tls: %s, max_connections: %d}
     control: {user: %s, password: %s}
-    server_tls: {mode: "off"}
+    server_tls: {mode: %q}
     failover: {mode: manual}
 admin: {address: "127.0.0.1:%d", pprof: %t}
 log: {level: warn, format: console}
 state_dir: %q
-`, servers.String(), ports[0], r.o.sessions+500, mysqltest.ControlUser, mysqltest.ControlPassword, ports[1], r.o.wait, state), 0o600)
+`, servers.String(), ports[0], r.listenerTLS(), r.o.most()+500, mysqltest.ControlUser, mysqltest.ControlPassword, r.tls.server(),
+		ports[1], r.o.wait, state), 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -122,39 +130,14 @@ state_dir: %q
 	return t, r.start(ctx, t, []string{r.o.program, "serve", "--config", file}, func() error { return ready(ctx, t.admin+"/readyz") })
 }
 
-// startHAProxy starts it with its defaults, which include a thread for each core.
-func (r *rig) startHAProxy(ctx context.Context, program string) (*target, error) {
-	ports, err := freePorts(1)
-	if err != nil {
-		return nil, err
-	}
-	file := filepath.Join(r.dir, "haproxy.cfg")
-	err = os.WriteFile(file, fmt.Appendf(nil, `global
-    maxconn %d
-defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 1h
-    timeout server 1h
-listen bench
-    bind 127.0.0.1:%d
-    server a %s
-`, r.o.sessions+500, ports[0], r.pair.Servers[0].Addr()), 0o600)
-	if err != nil {
-		return nil, err
-	}
-	t := &target{port: ports[0]}
-	return t, r.start(ctx, t, []string{program, "-db", "-f", file}, func() error { return accepts(ctx, t.port) })
-}
-
 // start runs a proxy and waits until it is up.
 func (r *rig) start(ctx context.Context, t *target, argv []string, up func() error) error {
-	log := filepath.Join(r.dir, filepath.Base(argv[0])+".log")
+	log := filepath.Join(r.dir, fmt.Sprintf("%s-%d.log", filepath.Base(argv[0]), len(t.children)))
 	c, err := startChild(argv, log)
 	if err != nil {
 		return err
 	}
-	t.child, t.proc = c, c.pid
+	t.children, t.proc = append(t.children, c), c.pid
 	limit, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -177,12 +160,18 @@ func (r *rig) start(ctx context.Context, t *target, argv []string, up func() err
 	}
 }
 
-func (t *target) stop() error { return t.child.stop(15 * time.Second) }
+func (t *target) stop() error {
+	var errs []error
+	for _, c := range t.children {
+		errs = append(errs, c.stop(15*time.Second))
+	}
+	return errors.Join(errs...)
+}
 
 func (r *rig) stopProxies() error {
 	var errs []error
 	for i, t := range r.targets {
-		if t == nil || t.child == nil {
+		if t == nil || len(t.children) == 0 {
 			continue
 		}
 		// HAProxy ends with the status of the signal, which is no news.
@@ -217,10 +206,12 @@ func (r *rig) say(format string, args ...any) {
 
 // each runs fn at every target, in an order that changes with the round, and notes what it measured. A nil sample
 // means that there is nothing to note.
+//
+// What a direct connection does costs no proxy anything: the first round is enough to know it.
 func (r *rig) each(round int, fn func(t *target) (samples, error)) (out [targets]samples, err error) {
 	for k := range targets {
 		i := (k + round) % targets
-		if r.targets[i] == nil {
+		if r.targets[i] == nil || i == direct && round > 0 {
 			continue
 		}
 		if out[i], err = fn(r.targets[i]); err != nil {
@@ -237,6 +228,19 @@ func haproxyProgram() string {
 		}
 	}
 	return ""
+}
+
+// most is how many sessions are open at a time at most.
+func (o options) most() int { return max(o.sessions, o.many) + warmSessions }
+
+// version is that of the servers.
+func (r *rig) version(ctx context.Context) (v string, err error) {
+	err = r.pair.Servers[0].DB().QueryRowContext(ctx, "SELECT VERSION()").Scan(&v)
+	v, _, _ = strings.Cut(v, "-")
+	if r.flavor == mysqltest.MySQL {
+		return "MySQL " + v, err
+	}
+	return "MariaDB " + v, err
 }
 
 // freePorts finds ports of the loopback interface that nobody listens on.

@@ -16,6 +16,8 @@ import (
 const (
 	sessionBar     = 12
 	sessionBarFrom = 2000
+	// idleBar is how many percent of a core all idle sessions may take, with everything else onewriter does meanwhile.
+	idleBar = 1.5
 )
 
 // settleTime is how long a proxy may tidy up after the logins before it is measured.
@@ -24,9 +26,33 @@ const settleTime = 3 * time.Second
 // warmSessions are opened before the base is taken, so that pools and code pages do not count as sessions.
 const warmSessions = 50
 
-// sessions measures the memory and CPU time of sessions that do nothing, on proxies that have done nothing before.
+// sessions measures the memory of sessions that do nothing, on proxies that have done nothing before.
 func sessions(ctx context.Context, r *rig, t *table) error {
-	r.say("%d idle sessions", r.o.sessions)
+	return r.idlers(ctx, t, r.o.sessions, func(before, after int64, _ float64) sample {
+		memory := sample{name: "KiB/session", value: float64(after-before) / 1024 / float64(r.o.sessions)}
+		if r.o.sessions >= sessionBarFrom {
+			memory.limit = sessionBar
+		}
+		return memory
+	})
+}
+
+// many measures the CPU time of sessions that do nothing, and of everything else that the proxy does meanwhile.
+func many(ctx context.Context, r *rig, t *table) error {
+	n := min(r.o.many, (fileLimit()-1000)/2)
+	return r.idlers(ctx, t, n, func(_, _ int64, cpu float64) sample {
+		s := sample{name: "% of a core", value: cpu * 100}
+		if n >= sessionBarFrom {
+			s.limit = idleBar
+		}
+		return s
+	})
+}
+
+// idlers opens n sessions at each proxy and notes what figure makes of the memory before and after, and of the CPU
+// time in cores.
+func (r *rig) idlers(ctx context.Context, t *table, n int, figure func(before, after int64, cpu float64) sample) error {
+	r.say("%d idle sessions", n)
 	if err := r.startProxies(ctx); err != nil {
 		return err
 	}
@@ -34,56 +60,54 @@ func sessions(ctx context.Context, r *rig, t *table) error {
 		if at.proc == 0 {
 			return nil, nil
 		}
-		return r.idle(ctx, at)
+		before, after, cpu, err := r.idle(ctx, at, n)
+		return samples{figure(before, after, cpu)}, err
 	})
-	t.add(fmt.Sprintf("%d idle sessions", r.o.sessions), got)
+	t.add(fmt.Sprintf("%d idle sessions", n), got)
 	return err
 }
 
-func (r *rig) idle(ctx context.Context, t *target) (s samples, err error) {
+func (r *rig) idle(ctx context.Context, t *target, n int) (before, after int64, cpu float64, err error) {
 	var open []driver.Conn
-	defer func() {
-		for _, c := range open {
-			_ = c.Close()
-		}
-	}()
+	defer func() { closeAll(open) }()
 	if open, err = r.open(ctx, t, warmSessions); err != nil {
-		return nil, err
+		return 0, 0, 0, err
 	}
-	before, err := t.proc.rss()
-	if err != nil {
-		return nil, err
+	if before, err = t.proc.rss(); err != nil {
+		return 0, 0, 0, err
 	}
-	more, err := r.open(ctx, t, r.o.sessions)
+	more, err := r.open(ctx, t, n)
 	open = append(open, more...)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = wait(ctx, settleTime)
 	}
-	if err := wait(ctx, settleTime); err != nil {
-		return nil, err
-	}
-	after, err := t.proc.rss()
 	if err != nil {
-		return nil, err
+		return 0, 0, 0, err
+	}
+	if after, err = t.proc.rss(); err != nil {
+		return 0, 0, 0, err
 	}
 	spent, err := t.proc.cpu()
 	if err != nil {
-		return nil, err
+		return 0, 0, 0, err
 	}
 	began := time.Now()
 	if err := wait(ctx, r.o.idle); err != nil {
-		return nil, err
+		return 0, 0, 0, err
 	}
 	later, err := t.proc.cpu()
 	runtime.KeepAlive(open)
-	memory := sample{name: "KiB/session", value: float64(after-before) / 1024 / float64(r.o.sessions)}
-	if r.o.sessions >= sessionBarFrom {
-		memory.limit = sessionBar
+	return before, after, (later - spent).Seconds() / time.Since(began).Seconds(), err
+}
+
+// closeAll hangs up, some at a time: each takes a round trip.
+func closeAll(conns []driver.Conn) {
+	var g errgroup.Group
+	g.SetLimit(32)
+	for _, c := range conns {
+		g.Go(c.Close)
 	}
-	return samples{
-		memory,
-		{name: "% of a core", value: (later - spent).Seconds() / time.Since(began).Seconds() * 100},
-	}, err
+	_ = g.Wait()
 }
 
 // open logs in n sessions, a few at a time, and runs one statement in each.

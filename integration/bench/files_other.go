@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+func raiseFileLimit() {}
+
+func fileLimit() int { return 1024 }
