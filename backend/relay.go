@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/onewriter/onewriter/internal/auth"
 	"github.com/onewriter/onewriter/internal/wire"
 )
 
@@ -65,9 +66,27 @@ func copyDown(client, server *wire.PacketConn) (ok []byte, decided bool, err err
 		if done {
 			return ok, true, err
 		}
+		if err := sendable(client, server, payload); err != nil {
+			return nil, false, err
+		}
 		if err := client.WritePacket(payload); err != nil {
 			return nil, false, err
 		}
 	}
 	return nil, false, &wire.MalformedError{Message: "login", Reason: "the server does not come to an end"}
+}
+
+// sendable refuses to make a client send its password in clear text where others could read it.
+func sendable(client, server *wire.PacketConn, payload []byte) error {
+	if len(payload) < 2 || payload[0] != wire.HeaderAuthSwitch {
+		return nil
+	}
+	request, err := wire.ParseAuthSwitch(payload)
+	if err != nil {
+		return err
+	}
+	if request.Plugin != auth.PluginClear || client.Secure() && server.Secure() {
+		return nil
+	}
+	return &auth.UnsupportedPluginError{Plugin: request.Plugin, Reason: "one of the connections is not encrypted"}
 }

@@ -6,12 +6,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +23,7 @@ import (
 
 	"github.com/onewriter/onewriter/internal/certtest"
 	"github.com/onewriter/onewriter/internal/mysqltest"
+	"github.com/onewriter/onewriter/internal/wire"
 )
 
 // The passwords of the accounts of these tests have these in them, so that they can be looked for where no password may be.
@@ -41,7 +44,7 @@ type account struct {
 	plainly  bool   // the client does not use TLS
 	stays    bool   // the plugin is relayed: the session ends when the primary moves
 	refused  uint16 // the code that the server refuses the login with
-	better   bool   // the driver can't do it directly
+	better   bool   // directly it is refused, or in fewer words
 }
 
 // Codes that the flavours have different numbers for. A MariaDB lets an expired password in unless
@@ -71,8 +74,8 @@ var accounts = []account{
 	{name: "ed25519 or native, by the first", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, create: []string{"CREATE USER a6@'%' IDENTIFIED VIA ed25519 USING PASSWORD('" + marked + "6e') OR mysql_native_password USING PASSWORD('" + marked + "6n')"}, user: "a6", password: marked + "6e", stays: true},
 	{name: "ed25519 or native, by the second", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, user: "a6", password: marked + "6n", better: true},
 	{name: "unix_socket or native", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, create: []string{"CREATE USER a7@'%' IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('" + marked + "7')"}, user: "a7", password: marked + "7"},
-	{name: "unix_socket", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, create: []string{"CREATE USER a8@'%' IDENTIFIED VIA unix_socket"}, user: "a8", refused: 1698},
-	{name: "auth_socket", flavors: []mysqltest.Flavor{mysqltest.MySQL}, create: []string{"CREATE USER a8@'%' IDENTIFIED WITH auth_socket"}, user: "a8", refused: 1698},
+	{name: "unix_socket", flavors: []mysqltest.Flavor{mysqltest.MariaDB}, create: []string{"CREATE USER a8@'%' IDENTIFIED VIA unix_socket"}, user: "a8", refused: 1698, better: true},
+	{name: "auth_socket", flavors: []mysqltest.Flavor{mysqltest.MySQL}, create: []string{"CREATE USER a8@'%' IDENTIFIED WITH auth_socket"}, user: "a8", refused: 1698, better: true},
 	{name: "wrong password", user: "a1", password: marked + "wrong", refused: 1045},
 	{name: "wrong password without TLS", user: "a1", password: marked + "wrong", refused: 1045, plainly: true},
 	{name: "no password where one is wanted", user: "a1", refused: 1045},
@@ -95,6 +98,22 @@ var accounts = []account{
 	{name: "long password", create: []string{"CREATE USER b10@'%' IDENTIFIED BY '" + marked + strings.Repeat("x", 60) + "'"}, user: "b10", password: marked + strings.Repeat("x", 60)},
 	{name: "dual password, the old one", flavors: []mysqltest.Flavor{mysqltest.MySQL}, create: []string{"CREATE USER b12@'%' IDENTIFIED BY '" + marked + "b12old'", "ALTER USER b12@'%' IDENTIFIED BY '" + marked + "b12new' RETAIN CURRENT PASSWORD"}, user: "b12", password: marked + "b12old"},
 	{name: "dual password, the new one", flavors: []mysqltest.Flavor{mysqltest.MySQL}, user: "b12", password: marked + "b12new"},
+}
+
+// Last, because they change who the unknown users are.
+func init() {
+	accounts = append(accounts,
+		account{name: "proxy user", flavors: []mysqltest.Flavor{mysqltest.MySQL}, create: []string{
+			"SET GLOBAL check_proxy_users=1", "SET GLOBAL sha256_password_proxy_users=1", "CREATE USER c1@'%' IDENTIFIED WITH sha256_password BY '" + marked + "c1'",
+			"CREATE USER c2@'%' IDENTIFIED BY '" + marked + "c2'", "GRANT SELECT ON app.* TO c2@'%'",
+			"INSERT INTO mysql.proxies_priv (Host, User, Proxied_host, Proxied_user, With_grant, Grantor) VALUES ('%', 'c1', '%', 'c2', 0, '')", "FLUSH PRIVILEGES",
+		}, user: "c1", password: marked + "c1", schema: "app"},
+		account{name: "anonymous", create: []string{"CREATE USER ''@'%' IDENTIFIED BY '" + marked + "c3'"}, user: "whoever", password: marked + "c3"},
+		account{name: "anonymous without TLS", user: "whoever", password: marked + "c3", plainly: true},
+		account{name: "no name", password: marked + "c3"},
+		account{name: "anonymous, wrong password", user: "whoever", password: marked + "c4", refused: 1045},
+		account{name: "named, although there is an anonymous one", user: "a1", password: marked + "1", schema: "app"},
+	)
 }
 
 func (a account) on(f mysqltest.Flavor) bool {
@@ -128,6 +147,16 @@ func (a account) pool(t *testing.T, addr string) *sql.DB {
 	return db
 }
 
+// enter logs in and asks who it is. The driver takes the salt of ed25519 for shorter than it is when its last byte is 0.
+func (a account) enter(ctx context.Context, t *testing.T, addr string) (conn *sql.Conn, who string, err error) {
+	for tries := 0; tries == 0 || err != nil && a.stays && tries < 3; tries++ {
+		if conn, err = a.pool(t, addr).Conn(ctx); err == nil {
+			who, err = whoami(ctx, conn)
+		}
+	}
+	return conn, who, err
+}
+
 // whoami is what a session is, as its server sees it.
 func whoami(ctx context.Context, q interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
@@ -152,6 +181,10 @@ func TestLogins(t *testing.T) {
 			t.Run("accounts", l.accounts)
 			t.Run("certificates", l.certificates)
 			t.Run("client certificates", l.clientCertificates)
+			t.Run("expired passwords", l.expiredPasswords)
+			t.Run("changed passwords", l.changedPasswords)
+			t.Run("changes of user", l.changesOfUser)
+			t.Run("limits", l.limits)
 			t.Run("secrets", l.secrets)
 		})
 	}
@@ -201,20 +234,19 @@ func (l *lodge) accounts(t *testing.T) {
 				q = strings.Replace(q, " FOR ", " TO ", 1)
 			}
 			mustExec(t, l.pair.Servers[0].DB(), q)
+			if strings.HasPrefix(q, "SET GLOBAL") {
+				mustExec(t, l.pair.Servers[1].DB(), q)
+			}
 		}
 		code := a.refused
 		if other, ok := mysqlCodes[code]; ok && l.flavor == mysqltest.MySQL {
 			code = other
 		}
 		start := time.Now()
-		want, wantErr := whoami(ctx, a.pool(t, l.pair.Servers[0].Addr()))
+		_, want, wantErr := a.enter(ctx, t, l.pair.Servers[0].Addr())
 		direct := time.Since(start)
 		start = time.Now()
-		conn, err := a.pool(t, l.primary).Conn(ctx)
-		var who string
-		if err == nil {
-			who, err = whoami(ctx, conn)
-		}
+		conn, who, err := a.enter(ctx, t, l.primary)
 		t.Logf("%-40s direct %4dms proxied %4dms %s %v", a.name, direct.Milliseconds(), time.Since(start).Milliseconds(), who, err)
 		if fmt.Sprint(err) != fmt.Sprint(wantErr) && !a.better || who != want && !a.better {
 			t.Errorf("%s: %q, %v\nwant %q, %v", a.name, who, err, want, wantErr)
@@ -407,13 +439,18 @@ func (l *lodge) secrets(t *testing.T) {
 		t.Fatal("what must be in memory is not found there")
 	}
 	for _, found := range find(dump, marked) {
-		t.Errorf("memory has %q", found)
+		if !tlsRecord.MatchString(found) {
+			t.Errorf("memory has %q", found)
+		}
 	}
 	filter, err := os.ReadFile(fmt.Sprintf("/proc/%d/coredump_filter", l.cmd.Process.Pid))
 	if err != nil || strings.TrimSpace(string(filter)) != "00000000" {
 		t.Errorf("core dumps would have memory in them: %q, %v", filter, err)
 	}
 }
+
+// tlsRecord is the last thing that a client sent, in the buffer of the TLS library: it is overwritten by what comes next.
+var tlsRecord = regexp.MustCompile(`\x17\x03\x03..[^\x00]\x00\x00.` + marked)
 
 // hashes are the parts of what the servers keep of passwords that would show in text.
 func (l *lodge) hashes(t *testing.T) (out []string) {
@@ -475,5 +512,192 @@ func find(text []byte, word string) (found []string) {
 		at += i
 		found = append(found, string(text[max(0, at-60):min(len(text), at+60)]))
 		at += len(word)
+	}
+}
+
+// rawLogin logs in without a client library and without TLS; extra are capabilities beyond the usual. It gives the OK or
+// the ERR.
+func (l *lodge) rawLogin(t *testing.T, user, password string, extra wire.Capability) (*raw, []byte) {
+	t.Helper()
+	r, g := connectRaw(t, l.primary)
+	response := wire.HandshakeResponse{
+		Capabilities: (rawCapabilities | extra) &^ wire.ClientConnectWithDB & (g.Capabilities | wire.ClientMySQL), MaxPacket: 1 << 30, Charset: 45,
+		User: user, Auth: scramble(g.AuthPlugin, password, r.salt), Plugin: g.AuthPlugin,
+	}
+	r.write(response.AppendTo(nil))
+	return r, r.answer(password)
+}
+
+// wantErr checks that p is an ERR with the code.
+func wantErr(t *testing.T, what string, p []byte, code uint16) {
+	t.Helper()
+	se, err := wire.ParseErr(p)
+	if err != nil || se.Code != code {
+		t.Errorf("%s: %q, want error %d", what, p, code)
+	}
+}
+
+func (l *lodge) expiredPasswords(t *testing.T) {
+	db := l.pair.Servers[0].DB()
+	mustExec(t, db, "CREATE USER d1@'%' IDENTIFIED BY '"+marked+"d1' PASSWORD EXPIRE")
+	mustExec(t, db, "GRANT SELECT ON app.* TO d1@'%'")
+	if l.flavor == mysqltest.MariaDB {
+		mustExec(t, db, "SET GLOBAL disconnect_on_expired_password=1")
+		defer mustExec(t, db, "SET GLOBAL disconnect_on_expired_password=0")
+	}
+	_, p := l.rawLogin(t, "d1", marked+"d1", 0)
+	wantErr(t, "a client that can't change it", p, 1862)
+	r, p := l.rawLogin(t, "d1", marked+"d1", wire.ClientCanHandleExpiredPasswords)
+	if p[0] != 0 {
+		t.Fatalf("a client that can change it: %q", p)
+	}
+	r.send(append([]byte{wire.ComQuery}, "SELECT 1"...)...)
+	wantErr(t, "a statement before it is changed", r.receive(), 1820)
+	r.exec("SET PASSWORD = " + l.passwordValue(marked+"d1new"))
+	if got := r.text("SELECT CURRENT_USER()"); len(got) != 1 || got[0] != "d1@%" {
+		t.Errorf("after it was changed: %q", got)
+	}
+	r.exec("SET time_zone='+03:00'")
+	r2, p := l.rawLogin(t, "d1", marked+"d1new", 0)
+	if p[0] != 0 {
+		t.Fatalf("with the new password: %q", p)
+	}
+	l.mustSwitch(`{"to":"b"}`)
+	defer l.mustSwitch(`{"to":"a"}`)
+	if got := r2.text("SELECT CURRENT_USER()"); len(got) != 1 || got[0] != "d1@%" {
+		t.Errorf("with the new password, after a switchover: %q", got)
+	}
+	// The proxy knows only the password that the session has logged in with.
+	r.send(append([]byte{wire.ComQuery}, "SELECT 1"...)...)
+	wantErr(t, "the session of the old password after a switchover", r.receive(), 1053)
+}
+
+// passwordValue is what SET PASSWORD takes.
+func (l *lodge) passwordValue(password string) string {
+	if l.flavor == mysqltest.MariaDB {
+		return "PASSWORD('" + password + "')"
+	}
+	return "'" + password + "'"
+}
+
+func (l *lodge) changedPasswords(t *testing.T) {
+	db := l.pair.Servers[0].DB()
+	mustExec(t, db, "CREATE USER d2@'%' IDENTIFIED BY '"+marked+"d2old'")
+	old := account{user: "d2", password: marked + "d2old"}
+	changed := account{user: "d2", password: marked + "d2new"}
+	ctx := t.Context()
+	before, err := old.pool(t, l.primary).Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, db, "ALTER USER d2@'%' IDENTIFIED BY '"+marked+"d2new'")
+	if _, err := whoami(ctx, before); err != nil {
+		t.Errorf("a session that was open when the password was changed: %v", err)
+	}
+	_, err = whoami(ctx, old.pool(t, l.primary))
+	wantCode(t, err, 1045)
+	after, err := changed.pool(t, l.primary).Conn(ctx)
+	if err != nil {
+		t.Fatalf("with the new password: %v", err)
+	}
+	plain := changed
+	plain.plainly = true
+	if _, err := whoami(ctx, plain.pool(t, l.primary)); err != nil {
+		t.Errorf("with the new password, without TLS: %v", err)
+	}
+	l.mustSwitch(`{"to":"b"}`)
+	defer l.mustSwitch(`{"to":"a"}`)
+	if _, err := whoami(ctx, after); err != nil {
+		t.Errorf("the session of the new password: %v", err)
+	}
+	if _, err = whoami(ctx, before); err == nil || !strings.Contains(err.Error(), "onewriter: session ended") {
+		t.Errorf("the session of the old password: %v", err)
+	}
+	if _, err := whoami(ctx, changed.pool(t, l.primary)); err != nil {
+		t.Errorf("with the new password at the other server: %v", err)
+	}
+}
+
+func (l *lodge) changesOfUser(t *testing.T) {
+	type target struct {
+		account
+		moves bool
+	}
+	targets := []target{
+		{account{user: "a1", password: marked + "1"}, true},
+		{account{user: "a9"}, true},
+		{account{user: "b6", password: marked + "b6"}, true},
+	}
+	if l.flavor == mysqltest.MariaDB {
+		targets = append(targets, target{account{user: "a4", password: marked + "4"}, false}, target{account{user: "a5", password: configured}, true},
+			target{account{user: "a6", password: marked + "6e"}, false})
+	} else {
+		targets = append(targets, target{account{user: "a3", password: marked + "3"}, true}, target{account{user: "b12", password: marked + "b12old"}, true},
+			target{account{user: "b12", password: marked + "b12new"}, true})
+	}
+	type session struct {
+		target
+		*raw
+	}
+	var sessions []session
+	for _, x := range targets {
+		r, p := l.rawLogin(t, mysqltest.AppUser, mysqltest.AppPassword, 0)
+		if p[0] != 0 {
+			t.Fatalf("login: %q", p)
+		}
+		r.exec("SET @x = 1")
+		r.changeUser(x.user)
+		if p := r.answer(x.password); p[0] != 0 {
+			t.Errorf("change to %s: %q", x.user, p)
+			continue
+		}
+		if got := r.text("SELECT CONCAT(CURRENT_USER(), COALESCE(@x, ''))"); len(got) != 1 || !strings.HasPrefix(got[0], x.user+"@") || strings.HasSuffix(got[0], "1") && x.user != "b6" {
+			t.Errorf("after the change to %s: %q", x.user, got)
+		}
+		sessions = append(sessions, session{x, r})
+	}
+	r, _ := l.rawLogin(t, mysqltest.AppUser, mysqltest.AppPassword, 0)
+	r.changeUser("a1")
+	wantErr(t, "change with a wrong password", r.answer(marked+"wrong"), 1045)
+	l.mustSwitch(`{"to":"b"}`)
+	defer l.mustSwitch(`{"to":"a"}`)
+	for _, s := range sessions {
+		if !s.moves {
+			continue
+		}
+		if got := s.text("SELECT CURRENT_USER()"); len(got) != 1 || !strings.HasPrefix(got[0], s.user+"@") {
+			t.Errorf("%s after the switchover: %q", s.user, got)
+		}
+	}
+}
+
+// changeUser sends a change of user with no answer to any plugin yet.
+func (r *raw) changeUser(user string) {
+	r.t.Helper()
+	r.send(wire.ChangeUser{User: user, Charset: 45, Plugin: "mysql_native_password"}.AppendTo(nil, rawCapabilities)...)
+}
+
+func (l *lodge) limits(t *testing.T) {
+	server := l.pair.Servers[0]
+	db := server.DB()
+	mustExec(t, db, "CREATE USER e1@'%' IDENTIFIED BY '"+marked+"e1' "+"WITH MAX_USER_CONNECTIONS 1")
+	mustExec(t, db, "CREATE USER e2@'%' IDENTIFIED BY '"+marked+"e2' "+"WITH MAX_CONNECTIONS_PER_HOUR 1")
+	mustExec(t, db, "CREATE USER e3@'%' IDENTIFIED BY '"+marked+"e3'")
+	for name, addr := range map[string]string{"directly": server.Addr(), "proxied": l.primary} {
+		one := account{user: "e1", password: marked + "e1"}
+		first, err := one.pool(t, addr).Conn(t.Context())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		_, err = whoami(t.Context(), one.pool(t, addr))
+		wantCode(t, err, 1226)
+		_ = first.Raw(func(any) error { return driver.ErrBadConn }) // closes it
+		mustExec(t, db, "FLUSH USER_RESOURCES")
+		hourly := account{user: "e2", password: marked + "e2"}
+		if _, err := whoami(t.Context(), hourly.pool(t, addr)); err != nil {
+			t.Errorf("%s: the first of an hour: %v", name, err)
+		}
+		_, err = whoami(t.Context(), hourly.pool(t, addr))
+		wantCode(t, err, 1226)
 	}
 }

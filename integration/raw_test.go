@@ -92,7 +92,20 @@ func (r *raw) answer(password string) []byte {
 		case p[0] == 0xfe:
 			end := slices.Index(p, 0)
 			plugin, salt := string(p[1:end]), p[end+1:]
+			if plugin == "client_ed25519" {
+				signature, err := gomysql.CalcEd25519Password(salt[:32], password)
+				if err != nil {
+					r.t.Fatal(err)
+				}
+				r.write(signature)
+				break
+			}
 			r.salt = slices.Clone(salt[:wire.SaltLen])
+			if plugin == "sha256_password" {
+				r.write([]byte{1})
+				r.write(r.encrypted(r.receive(), password))
+				break
+			}
 			r.write(scramble(plugin, password, r.salt))
 		case p[0] == 1 && p[1] == 3:
 			r.path = "fast"

@@ -80,6 +80,10 @@ func errInsecure(listener string) *clientError {
 	return &clientError{erInsecure, "HY000", fmt.Sprintf("Connections using insecure transport are prohibited (onewriter: tls.mode is required on %s)", listener), true}
 }
 
+func errNotLetIn(server string, err error) *clientError {
+	return &clientError{erShutdown, "08S01", fmt.Sprintf("onewriter: session ended: %s does not let its account in any more: %v; connect again", server, err), true}
+}
+
 // asClientError gives the error packet's content for err: servers' own errors are passed on as they are.
 func asClientError(err error) (payload []byte, fatal bool) {
 	if se := (*wire.ServerError)(nil); errors.As(err, &se) {

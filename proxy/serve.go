@@ -226,7 +226,7 @@ func (s *clientSession) place(d router.Decision) error {
 	if err != nil {
 		s.berth.leave()
 		if se := (*wire.ServerError)(nil); errors.As(err, &se) && se.Code != erConCount && se.Code != erShutdown {
-			return err
+			return errNotLetIn(d.Target.Name, se)
 		}
 		s.cluster.missed(d.Target.Name)
 		return &unreachableError{errUnreachable(d.Target.Name, err)}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/onewriter/onewriter/internal/wire"
@@ -58,7 +59,11 @@ func (c *Core) Prelude(buf []byte) (n int, done bool, err error) {
 		case wire.MarkMalformed, wire.MarkInfile:
 			return n, false, fmt.Errorf("%w: unexpected answer when trying to %s", ErrProtocol, e.what)
 		case wire.MarkERR:
-			return n, false, refused(e, buf[n+f.Start:n+f.End])
+			err := refused(e, buf[n+f.Start:n+f.End])
+			if e.what != setUpTracking || !expired(err) {
+				return n, false, err
+			}
+			c.ledger.pins |= PinExpired // what is not reported can't be restored
 		case wire.MarkPrepareOK:
 			if err := c.reprepared(e.statement, buf[n+f.Start:n+f.End]); err != nil {
 				return n, false, err
@@ -89,6 +94,14 @@ func (c *Core) learnPing(payload []byte) {
 	c.saw.state = false
 	c.learnOK(&o)
 	c.explain(c.effects)
+}
+
+// mustChangePassword is the error of all statements but a change of the password, after a login with an expired one.
+const mustChangePassword = 1820
+
+func expired(err error) bool {
+	var se *wire.ServerError
+	return errors.As(err, &se) && se.Code == mustChangePassword
 }
 
 func refused(e expectation, pkt []byte) error {

@@ -7,6 +7,9 @@ import (
 	"github.com/onewriter/onewriter/internal/wire"
 )
 
+// setUpTracking is what the first statement on a server connection is for.
+const setUpTracking = "set up session tracking"
+
 // Attach begins the life of the session on a server connection that has just been logged in with the session's
 // schema and character set. It gives the bytes that set up session tracking and restore what the session had changed,
 // all in one write; the answers are a prelude.
@@ -21,7 +24,7 @@ func (c *Core) Attach() []byte {
 		c.prelude.expect(expectation{command: wire.ComResetConnection, what: "reset the connection"})
 	}
 	if c.tracking {
-		b = c.appendQuery(b, c.trackingSQL(), "set up session tracking")
+		b = c.appendQuery(b, c.trackingSQL(), setUpTracking)
 	}
 	if sql := c.variablesSQL(); sql != "" {
 		b = c.appendQuery(b, sql, "restore session variables")

@@ -149,6 +149,6 @@ func (c *Core) FollowUp() []byte {
 		return nil
 	}
 	c.prelude.begin(c.features)
-	c.scratch = c.appendQuery(c.scratch[:0], c.trackingSQL(), "set up session tracking")
+	c.scratch = c.appendQuery(c.scratch[:0], c.trackingSQL(), setUpTracking)
 	return c.scratch
 }

@@ -66,14 +66,14 @@ func answerPassword(password []byte, plugin string, salt []byte, secure bool) ([
 		return ed25519Reply(password, salt)
 	case PluginSHA256:
 		if secure || len(password) == 0 {
-			return append(append([]byte{}, password...), 0), nil
+			return terminated(password), nil
 		}
 		return []byte{keyRequestSHA256}, nil
 	case PluginClear:
 		if !secure {
 			return nil, &UnsupportedPluginError{Plugin: plugin, Reason: "the connection to the server is not encrypted"}
 		}
-		return append(append([]byte{}, password...), 0), nil
+		return terminated(password), nil
 	default:
 		return nil, &UnsupportedPluginError{Plugin: plugin, Reason: "not known here"}
 	}
@@ -86,10 +86,17 @@ func (s Secret) Cleartext() ([]byte, error) {
 	}
 	var password []byte
 	err := s.open(func(plain []byte) error {
-		password = append(append(password, plain...), 0)
+		password = terminated(plain)
 		return nil
 	})
 	return password, err
+}
+
+// terminated copies a password with the NUL that ends it, in one piece of memory: appending could leave another copy.
+func terminated(password []byte) []byte {
+	out := make([]byte, len(password)+1)
+	copy(out, password)
+	return out
 }
 
 // Encrypted gives the password for a server that wants it encrypted with its RSA key, given as PEM.

@@ -86,6 +86,12 @@ func (x *exchange) run(ctx context.Context) (Result, error) {
 		x.refresh(ctx)
 		account, known = x.users.Lookup(x.User)
 	}
+	if account.barred() { // unless that was changed since the last look
+		x.refresh(ctx)
+		if account, known = x.users.Lookup(x.User); account.barred() {
+			return Result{}, x.barred()
+		}
+	}
 	plugin := x.choose(account, known)
 	switch plugin {
 	case PluginNative:
@@ -148,6 +154,9 @@ func (x *exchange) finish(ctx context.Context, s Secret) (Result, error) {
 
 // refusal is what the client is told of a plugin that can't be served: the server's words if it has some.
 func (x *exchange) refusal(e *UnsupportedPluginError) error {
+	if e.Plugin == PluginClear && e.Refusal == nil {
+		return x.insecure()
+	}
 	if refused := (*wire.ServerError)(nil); errors.As(e.Refusal, &refused) {
 		return refused
 	}

@@ -133,7 +133,7 @@ func (x *exchange) sha256(ctx context.Context) (Result, error) {
 // cleartext asks for the password in clear text, over TLS only.
 func (x *exchange) cleartext(ctx context.Context) (Result, error) {
 	if !x.Client.Secure() {
-		return Result{}, x.denied(false)
+		return Result{}, x.insecure()
 	}
 	if err := x.ask(PluginClear); err != nil {
 		return Result{}, err
@@ -189,6 +189,21 @@ func (x *exchange) denied(usedPassword bool) error {
 	}
 	text := fmt.Sprintf("Access denied for user '%s'@'%s' (using password: %s)", x.User, x.Source, using)
 	return wire.NewServerError(errAccessDenied, stateAccessDenied, text)
+}
+
+// barred words the refusal of an account that is for the server's own machine.
+func (x *exchange) barred() error {
+	return x.deniedFor(errAccessDeniedNoPass, "the account is for users of the server's own machine, plugin unix_socket or auth_socket")
+}
+
+// insecure words the refusal of a client that would send its password for all to read.
+func (x *exchange) insecure() error {
+	return x.deniedFor(errAccessDenied, "the account's plugin sends the password as it is: connect with TLS")
+}
+
+func (x *exchange) deniedFor(code uint16, reason string) error {
+	text := fmt.Sprintf("Access denied for user '%s'@'%s' (onewriter: %s)", x.User, x.Source, reason)
+	return wire.NewServerError(code, stateAccessDenied, text)
 }
 
 // wrongSecret is a password that nobody has.

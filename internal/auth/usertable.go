@@ -228,6 +228,9 @@ func group(rows []accountRow) map[string]Account {
 	return accounts
 }
 
+// pluginSocket stands for plugins that let in by the operating system's user: nobody comes through a proxy so.
+const pluginSocket = "socket"
+
 // clientPlugin gives the client's plugin for a server's one; "" where the exchange must be relayed.
 func clientPlugin(server string) string {
 	switch server {
@@ -237,6 +240,8 @@ func clientPlugin(server string) string {
 		return server
 	case "authentication_ldap_simple", "authentication_pam":
 		return PluginClear
+	case "unix_socket", "auth_socket":
+		return pluginSocket
 	default:
 		return ""
 	}
@@ -262,9 +267,14 @@ func (a Account) relayed() bool { return slices.Contains(a.plugins, "") }
 // proxy can do itself, else "".
 func (a Account) plugin() string {
 	for _, p := range a.plugins {
-		if p != "" {
+		if p != "" && p != pluginSocket {
 			return p
 		}
 	}
 	return ""
+}
+
+// barred reports whether nobody can log in to any of the accounts through a proxy.
+func (a Account) barred() bool {
+	return len(a.plugins) > 0 && !slices.ContainsFunc(a.plugins, func(p string) bool { return p != pluginSocket })
 }
