@@ -30,7 +30,8 @@ type raw struct {
 }
 
 const rawCapabilities = wire.ClientMySQL | wire.ClientLongFlag | wire.ClientConnectWithDB | wire.ClientProtocol41 | wire.ClientTransactions |
-	wire.ClientSecureConnection | wire.ClientMultiResults | wire.ClientPSMultiResults | wire.ClientPluginAuth | wire.ClientDeprecateEOF
+	wire.ClientSecureConnection | wire.ClientMultiResults | wire.ClientPSMultiResults | wire.ClientPluginAuth | wire.ClientDeprecateEOF |
+	wire.ClientLocalFiles
 
 // connectRaw opens a connection and reads the greeting.
 func connectRaw(t *testing.T, addr string) (*raw, wire.Greeting) {

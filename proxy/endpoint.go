@@ -24,6 +24,7 @@ type endpoint struct {
 	buf    buffer
 	tryN   int
 	tryErr error
+	first  [1]byte
 	out    []byte  // what exchange still has to send
 	from   *buffer // where out is from
 	used   int     // bytes of from that out stands for
@@ -151,8 +152,10 @@ func (e *endpoint) fillSlowly() error {
 		if err := c.Await(); err != nil {
 			return err
 		}
+		e.buf.borrow()
+	} else if e.buf.data == nil {
+		return e.fillFirst()
 	}
-	e.buf.borrow()
 	n, err := e.conn.Read(e.buf.free())
 	if n > 0 {
 		e.took(n)
@@ -163,6 +166,21 @@ func (e *endpoint) fillSlowly() error {
 		err = io.ErrNoProgress
 	}
 	return err
+}
+
+// fillFirst waits without a buffer, by reading a single byte: nothing that a peer says is as short, so another read
+// follows, and finds the rest of the record decrypted.
+func (e *endpoint) fillFirst() error {
+	n, err := e.conn.Read(e.first[:])
+	if n == 0 {
+		if err == nil {
+			err = io.ErrNoProgress
+		}
+		return err
+	}
+	e.buf.borrow()
+	e.buf.end = copy(*e.buf.data, e.first[:])
+	return nil
 }
 
 // took accounts for n bytes read. A read that filled the buffer is a sign of a large result: take a larger buffer.

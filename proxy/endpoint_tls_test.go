@@ -1,64 +1,75 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
 	"testing"
-
-	"github.com/onewriter/onewriter/internal/certtest"
+	"time"
 )
 
-// tlsPipe is an endpoint that is a client of its peer. The peer has sent a session ticket.
-func tlsPipe(t *testing.T) (*endpoint, *tls.Conn) {
-	t.Helper()
-	under, tcp := pipe(t)
-	a := certtest.New(t)
-	cert, err := tls.LoadX509KeyPair(a.Issue("server", "localhost"))
+// watched calls check before each read.
+type watched struct {
+	net.Conn
+	check func()
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	w.check()
+	return w.Conn.Read(b)
+}
+
+func TestIdleTLSEndpointHoldsNoBuffer(t *testing.T) {
+	keys, err := testKeys()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Only when it asks for a certificate does Go's server send its ticket after the handshake, as OpenSSL always does.
-	peer := tls.Server(tcp, &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequestClientCert})
+	e, peer := pipe(t)
+	waits := 0
+	secure := tls.Server(&watched{e.conn, func() {
+		if waits++; e.buf.data != nil && len(e.buf.bytes()) == 0 {
+			t.Error("it waits with a buffer")
+		}
+	}}, keys.ServerTLS())
+	client := tls.Client(peer, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
 	done := make(chan error, 1)
-	go func() { done <- peer.HandshakeContext(t.Context()) }()
-	conn := tls.Client(under.conn, &tls.Config{RootCAs: a.Pool(), ServerName: "localhost", ClientSessionCache: tls.NewLRUClientSessionCache(1)})
-	if err := conn.HandshakeContext(t.Context()); err != nil {
+	go func() { done <- client.HandshakeContext(t.Context()) }()
+	if err := errors.Join(secure.HandshakeContext(t.Context()), <-done); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; err != nil {
+	e.open(secure)
+	_ = secure.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if err := e.fill(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal(err)
 	}
-	e := new(endpoint)
-	e.open(conn)
-	wait(t, func() bool { n, err := peek(conn); return n > 0 && err == nil })
-	return e, peer
-}
+	_ = secure.SetReadDeadline(time.Time{})
 
-// TestQuietUnderTLS tells session tickets, which a server sends unasked, from its good-bye.
-func TestQuietUnderTLS(t *testing.T) {
-	e, peer := tlsPipe(t)
-	if !e.quiet() {
-		t.Error("not quiet after a session ticket")
-	}
-	for _, said := range []string{"x", "the rest"} {
-		if _, err := peer.Write([]byte(said)); err != nil {
-			t.Fatal(err)
+	want := bytes.Repeat([]byte("0123456789"), 20_000)
+	go func() {
+		_, _ = client.Write(want[:1]) // a record of one byte
+		_, _ = client.Write(want[1:])
+		_ = client.Close()
+	}()
+	var got []byte
+	waits = 0
+	for {
+		if err := e.fill(); err != nil {
+			if !errors.Is(err, io.EOF) {
+				t.Error(err)
+			}
+			break
 		}
-		if err := e.fill(); err != nil || string(e.buf.bytes()) != said {
-			t.Fatalf("%q, %v", e.buf.bytes(), err)
-		}
-		e.buf.consume(len(said))
-		if !e.quiet() {
-			t.Error("not quiet")
-		}
+		got = append(got, e.buf.bytes()...)
+		e.buf.consume(len(e.buf.bytes()))
+		e.buf.giveBack()
 	}
-	if _, err := peer.Write([]byte("good-bye")); err != nil {
-		t.Fatal(err)
+	if !bytes.Equal(got, want) {
+		t.Errorf("got %d bytes of %d", len(got), len(want))
 	}
-	wait(t, func() bool { return !e.quiet() })
-}
-
-func TestQuietUnderTLSSeesTheEnd(t *testing.T) {
-	e, peer := tlsPipe(t)
-	_ = peer.CloseWrite()
-	wait(t, func() bool { return !e.quiet() })
+	if waits == 0 {
+		t.Error("nothing was watched")
+	}
 }

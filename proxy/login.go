@@ -231,6 +231,7 @@ func (s *clientSession) setUp() error {
 
 // attach makes conn the session's server connection.
 func (s *clientSession) attach(conn *backend.Conn, d router.Decision) {
+	s.engaged = false
 	s.server.open(conn.Conn)
 	s.answered()
 	s.cluster.ids.arrived(s, conn.ID)
@@ -271,6 +272,7 @@ func (s *clientSession) changeUser() error {
 		return &clientError{erUnknownCom, "08S01", "onewriter: malformed COM_CHANGE_USER", true}
 	}
 	w := s.where.Load()
+	s.engaged = true
 	client := wire.NewPacketConn(s.client.conn)
 	client.SetSequence(1)
 	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.HandshakeTimeout)
@@ -306,6 +308,7 @@ func (s *clientSession) changeUser() error {
 		return errors.Join(errMidResponse, err) // servers hang up after a failed change of user
 	}
 	d := router.Decision{Target: w.instance, Primary: w.primary, Epoch: w.epoch}
+	s.engaged = false
 	s.begin(result, w.conn, d)
 	ok, err := s.core.Login(result.OK)
 	if err != nil {

@@ -77,7 +77,10 @@ func (s *clientSession) forward(cmd session.Command, wasBusy bool) error {
 			return s.refuse(err)
 		}
 	}
-	return s.relay(cmd)
+	s.engaged = true
+	err := s.relay(cmd)
+	s.engaged = err != nil
+	return err
 }
 
 // refuse consumes the command, however long, and gives err as its answer; or the error of the client's connection.

@@ -67,6 +67,7 @@ type clientSession struct {
 	plugin   string          // what the greeting named
 	berth    berth
 	counted  userCount
+	engaged  bool // a command is under way at the server
 	flavor   session.Flavor
 	writeBy  int64 // the deadline for writing to the client, as tallies.now counts; 0 when not set
 	salt     [wire.SaltLen]byte
@@ -339,11 +340,25 @@ func (s *clientSession) write(conn net.Conn, b []byte) error {
 func (s *clientSession) closeServer() {
 	if w := s.where.Swap(nil); w != nil {
 		s.cluster.tallies.keep(w.instance.Name, s.replied.Load())
+		s.takeLeave()
 	}
 	s.server.close()
 	s.berth.leave()
 	s.core.Detach()
 }
+
+// takeLeave tells the server that the connection ends, so that it does not count as aborted (Aborted_clients). In the
+// middle of a command it would be taken for something else.
+func (s *clientSession) takeLeave() {
+	if s.engaged || s.server.conn == nil {
+		s.engaged = false
+		return
+	}
+	_ = s.server.conn.SetWriteDeadline(time.Now().Add(time.Second)) // there is room in the socket's buffer
+	_, _ = s.server.conn.Write(quit)
+}
+
+var quit = wire.AppendPacket(nil, 0, []byte{wire.ComQuit})
 
 // dropServer closes the server connection, and with it the session's activity there.
 func (s *clientSession) dropServer() {
