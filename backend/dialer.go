@@ -39,12 +39,16 @@ type Config struct {
 	// Timeout bounds each dial and each login beside the context's own deadline; default 10 s.
 	Timeout time.Duration
 	Logger  zerolog.Logger
+	// Leave is a login that is good for nothing but ending connections that found no use; see discard. Nil drops them.
+	Leave *LoginParams
 }
 
 // Dialer opens connections to servers. It is safe for concurrent use.
 type Dialer struct {
 	config   Config
 	sessions tls.ClientSessionCache
+
+	leaving chan *Greeted
 
 	mu     sync.Mutex
 	spares map[string][]spare // guarded by mu; oldest first
@@ -62,7 +66,7 @@ func New(c Config) *Dialer {
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
-	return &Dialer{config: c, sessions: tls.NewLRUClientSessionCache(tlsSessions), spares: map[string][]spare{}}
+	return &Dialer{config: c, sessions: tls.NewLRUClientSessionCache(tlsSessions), spares: map[string][]spare{}, leaving: make(chan *Greeted, leaveQueue)}
 }
 
 // TCP is how the connections were made.
@@ -115,7 +119,7 @@ func (d *Dialer) takeSpare(addr string) *Greeted {
 			d.spares[addr] = list[:len(list)-1]
 		}
 		d.mu.Unlock()
-		closeAll(stale)
+		d.discard(stale)
 		if g == nil || alive(g.pc.Conn()) {
 			return g
 		}
@@ -127,6 +131,12 @@ func (d *Dialer) takeSpare(addr string) *Greeted {
 func (d *Dialer) Run(ctx context.Context) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		d.leave(ctx)
+	}()
+	defer func() { <-left }()
 	for {
 		select {
 		case <-ctx.Done():
@@ -136,7 +146,7 @@ func (d *Dialer) Run(ctx context.Context) error {
 			d.mu.Lock()
 			stale := d.expire(now)
 			d.mu.Unlock()
-			closeAll(stale)
+			d.discard(stale)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func (g *Greeted) Release() {
 	// A copy, so that a caller who holds on to g can't disturb the next one.
 	back := &Greeted{Greeting: g.Greeting, Addr: g.Addr, dialer: g.dialer, pc: g.pc, since: g.since}
 	if !g.dialer.keep(back) {
-		_ = g.pc.Conn().Close()
+		g.dialer.discard([]*Greeted{back})
 	}
 }
 

@@ -33,6 +33,9 @@ func relay(ctx context.Context, client, server *wire.PacketConn) ([]byte, error)
 	if e := client.Conn().SetReadDeadline(deadline); e != nil && err == nil {
 		return nil, e
 	}
+	if !decided {
+		finish(server)
+	}
 	if cause != nil && ctx.Err() == nil {
 		return nil, cause
 	}

@@ -129,11 +129,15 @@ func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, jour
 	return err
 }
 
+// leaveCollation is utf8mb4_general_ci, which every server knows.
+const leaveCollation = 45
+
 // makeData makes the data path.
 func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.Instance, files *certs.Set, protect backend.Config, registry *prometheus.Registry, log zerolog.Logger) error {
 	log = log.With().Str("part", "proxy").Logger()
 	protect.Timeout, protect.TCP, protect.Logger = cc.Limits.ConnectTimeout, serverTCP(cc.Limits), log
 	protect.Compression = serverCompression(cc.ServerCompression)
+	protect.Leave = &backend.LoginParams{User: cc.Control.User, Secret: auth.NewPassword([]byte(cc.Control.Password.Reveal())), Charset: leaveCollation}
 	cl.dialer = backend.New(protect)
 	cl.users = auth.NewUserTable(auth.UserTableConfig{DB: cl.accountSource, Logger: log})
 	cl.accounts = &accountWatch{source: cl.accountSource, log: log}
