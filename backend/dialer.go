@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/onewriter/onewriter/internal/proxyproto"
 	"github.com/onewriter/onewriter/internal/sockopt"
 	"github.com/onewriter/onewriter/internal/wire"
 )
@@ -38,7 +39,9 @@ type Config struct {
 	Compression wire.Compression
 	// Timeout bounds each dial and each login beside the context's own deadline; default 10 s.
 	Timeout time.Duration
-	Logger  zerolog.Logger
+	// ProxyProtocol is the form in which servers are told where clients come from; only MariaDB takes that.
+	ProxyProtocol proxyproto.Version
+	Logger        zerolog.Logger
 	// Leave is a login that is good for nothing but ending connections that found no use; see discard. Nil drops them.
 	Leave *LoginParams
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/internal/auth"
+	"github.com/onewriter/onewriter/internal/proxyproto"
 	"github.com/onewriter/onewriter/internal/wire"
 )
 
@@ -28,6 +29,8 @@ type LoginParams struct {
 	Capabilities wire.Capability
 	MaxPacket    uint32
 	Attrs        []byte // connection attributes, encoded, without total length
+	// Origin is where the client comes from, for servers that are told (Config.ProxyProtocol).
+	Origin proxyproto.Header
 	// Client answers the server itself where Secret is of auth.KindNone; else it may be nil.
 	Client *wire.PacketConn
 }
@@ -92,7 +95,7 @@ func (g *Greeted) Login(ctx context.Context, p LoginParams) (*Conn, []byte, erro
 	})
 	if err != nil {
 		_ = g.pc.Conn().Close()
-		return nil, nil, fmt.Errorf("login at %s: %w", g.Addr, err)
+		return nil, nil, fmt.Errorf("login at %s: %w", g.Addr, g.explain(err))
 	}
 	return conn, ok, nil
 }
@@ -101,6 +104,9 @@ func (g *Greeted) login(ctx context.Context, p LoginParams) (*Conn, []byte, erro
 	response := p.response(g.Greeting.Capabilities)
 	response.Capabilities |= g.dialer.config.Compression.Flag() & g.Greeting.Capabilities
 	response.ZstdLevel = wire.DefaultZstdLevel
+	if err := g.introduce(p.Origin); err != nil {
+		return nil, nil, err
+	}
 	if err := g.secure(ctx, &response); err != nil {
 		return nil, nil, err
 	}
@@ -142,6 +148,9 @@ func (p LoginParams) response(server wire.Capability) wire.HandshakeResponse {
 	caps := wire.ForServer(p.Capabilities, server) &^ wire.ClientConnectWithDB
 	if p.Database != "" {
 		caps |= wire.ClientConnectWithDB
+	}
+	if len(p.Attrs) > 0 { // the proxy's own, though the client may not know of such
+		caps |= server & wire.ClientConnectAttrs
 	}
 	return wire.HandshakeResponse{
 		Capabilities: caps, MaxPacket: p.MaxPacket, Charset: p.Charset, User: p.User, Database: p.Database, Attrs: p.Attrs,

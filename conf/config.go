@@ -46,6 +46,11 @@ type Cluster struct {
 	// later). Servers that do not offer it are spoken to without. It pays over slow or metered links only: it costs
 	// processor time here and on the server. What clients use makes no difference.
 	ServerCompression Compression `yaml:"server_compression" default:"off" enum:"off,zlib,zstd"`
+	// ServerProxyProtocol tells the servers where clients come from, by a header of the PROXY protocol: `off`, `v1` (a
+	// line of text) or `v2`. Accounts of a host (`app@'10.1.%'`), the process list and the logs of the servers then see
+	// the client's address instead of onewriter's. MariaDB only, and its `proxy_protocol_networks` must contain the address
+	// of onewriter.
+	ServerProxyProtocol ProxyProtocolVersion `yaml:"server_proxy_protocol" default:"off" enum:"off,v1,v2"`
 	// Limits bounds what clients wait for, and what the servers are asked for at once.
 	Limits Limits `yaml:"limits"`
 	// Health says how the servers are probed.

@@ -49,6 +49,8 @@ type Listener struct {
 	// Compression says whether clients may use the compressed protocol: zlib, and zstd for clients of MySQL. Those that
 	// do not ask for it are served without. It costs processor time on both ends.
 	Compression bool `yaml:"compression" default:"true"`
+	// ProxyProtocol is about load balancers before this listener.
+	ProxyProtocol ListenerProxyProtocol `yaml:"proxy_protocol"`
 	// MaxConnections is how many clients may be connected at once; the next one gets error 1040.
 	MaxConnections int `yaml:"max_connections" default:"2000" min:"1" max:"1000000"`
 	// MaxUserConnections is how many of them may be of one user; the next one gets error 1203. 0 is no limit.

@@ -14,7 +14,7 @@ import (
 // sources are the files whose comments are the reference. They travel in the binary, so that `onewriter config
 // reference` always describes the version it is run from.
 //
-//go:embed config.go listener.go tls.go failover.go fencing.go limits.go
+//go:embed config.go listener.go tls.go failover.go fencing.go limits.go proxyprotocol.go
 var sources embed.FS
 
 // Reference writes the page docs/configuration.md from the structs and their comments.

@@ -105,6 +105,7 @@ func (v *validator) listener(path string, l *Listener) {
 	if l.Route == RouteSplit {
 		v.fail(path+".route", "write primary or standby", "split (reads to standbys, writes to the primary on one port) is not in this version")
 	}
+	v.proxyProtocol(path+".proxy_protocol", &l.ProxyProtocol)
 	for _, key := range []string{"max_replication_lag", "fallback"} {
 		if v.explicit[path+"."+key] && l.Route == RoutePrimary {
 			v.fail(path+"."+key, "remove it, or write route: standby", "has no meaning with route: primary")

@@ -36,11 +36,19 @@ const rawCapabilities = wire.ClientMySQL | wire.ClientLongFlag | wire.ClientConn
 // connectRaw opens a connection and reads the greeting.
 func connectRaw(t *testing.T, addr string) (*raw, wire.Greeting) {
 	t.Helper()
+	return connectRawAfter(t, addr, nil)
+}
+
+func connectRawAfter(t *testing.T, addr string, header []byte) (*raw, wire.Greeting) {
+	t.Helper()
 	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := conn.Write(header); err != nil {
+		t.Fatal(err)
+	}
 	r := &raw{t: t, conn: conn}
 	r.limit()
 	g, err := wire.ParseGreeting(r.receive())
@@ -59,7 +67,13 @@ func dialRaw(t *testing.T, addr string) *raw {
 
 func loginRaw(t *testing.T, addr, user, password string) *raw {
 	t.Helper()
-	r, g := connectRaw(t, addr)
+	return loginRawAfter(t, addr, user, password, nil)
+}
+
+// loginRawAfter logs in behind a header of the PROXY protocol.
+func loginRawAfter(t *testing.T, addr, user, password string, header []byte) *raw {
+	t.Helper()
+	r, g := connectRawAfter(t, addr, header)
 	response := wire.HandshakeResponse{
 		Capabilities: rawCapabilities & (g.Capabilities | wire.ClientMySQL), MaxPacket: 1 << 30, Charset: 45, User: user,
 		Auth: scramble(g.AuthPlugin, password, r.salt), Database: "app", Plugin: g.AuthPlugin,

@@ -147,8 +147,9 @@ func (c *Cluster) each(fn func(*clientSession)) {
 // start runs a session for an accepted connection.
 func (c *Cluster) start(l *Listener, conn net.Conn) {
 	s := &clientSession{
-		id: c.nextID.Add(1), listener: l, cluster: c, since: time.Now(), source: sourceOf(conn), clientTC: conn,
+		id: c.nextID.Add(1), listener: l, cluster: c, since: time.Now(), clientTC: conn,
 	}
+	s.origin.Store(originOf(conn))
 	c.mu.Lock()
 	c.sessions[s.id] = s
 	c.wg.Add(1)
@@ -186,14 +187,6 @@ func (c *Cluster) forget(s *clientSession) {
 	c.mu.Lock()
 	delete(c.sessions, s.id)
 	c.mu.Unlock()
-}
-
-func sourceOf(conn net.Conn) string {
-	host, _, err := net.SplitHostPort(conn.RemoteAddr().String())
-	if err != nil {
-		return conn.RemoteAddr().String()
-	}
-	return host
 }
 
 // surveyPause is how long survey waits before it asks servers again that did not answer.

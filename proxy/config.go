@@ -28,6 +28,8 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// HandshakeTimeout is how long a client may take to log in. Default 10 s.
 	HandshakeTimeout time.Duration
+	// Version is what the servers are told of this program in connection attributes; "" is not told.
+	Version string
 	// Limits bounds what the servers are asked for at once.
 	Limits Limits
 	// ClientTCP says when clients that vanished are given up.
@@ -57,6 +59,8 @@ type ListenerConfig struct {
 	MaxConnections int
 	// MaxUserConnections is the number of sessions of one user above which its clients get error 1203; 0 is no limit.
 	MaxUserConnections int
+	// ProxyProtocol is for load balancers before this listener; the zero value takes headers from nobody.
+	ProxyProtocol ProxyProtocol
 }
 
 func (c *Config) setDefaults() error {
@@ -71,6 +75,7 @@ func (c *Config) setDefaults() error {
 	setDefault(&c.HandshakeTimeout, 10*time.Second)
 	c.Limits.setDefaults()
 	for i := range c.Listeners {
+		setDefault(&c.Listeners[i].ProxyProtocol.Timeout, 2*time.Second)
 		if c.Listeners[i].MaxConnections <= 0 {
 			c.Listeners[i].MaxConnections = 2000
 		}

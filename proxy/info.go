@@ -28,7 +28,7 @@ func (c *Cluster) Sessions() []SessionInfo {
 	var list []SessionInfo
 	c.each(func(s *clientSession) {
 		i := SessionInfo{
-			ID: s.id, KnownID: s.knownID.Load(), Client: s.clientTC.RemoteAddr().String(), Listener: s.listener.config.Address, Since: s.since,
+			ID: s.id, KnownID: s.knownID.Load(), Client: s.address(), Listener: s.listener.config.Address, Since: s.since,
 			Commands: s.commands.Load(), InTransaction: s.activity.Load() == writing, Pins: s.pinned(),
 		}
 		if u := s.account.Load(); u != nil {

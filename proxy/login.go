@@ -40,14 +40,18 @@ func (s *clientSession) run() {
 }
 
 func (s *clientSession) logEnd(err error, what string) {
-	s.cluster.log.Debug().Uint64("session", s.id).Str("client", s.clientTC.RemoteAddr().String()).Err(err).Msg(what)
+	s.cluster.log.Debug().Uint64("session", s.id).Str("client", s.address()).Err(err).Msg(what)
 }
 
 // welcome greets the client, logs it in at its server and makes the session ready for commands. All of it has to be
 // done within the handshake timeout, the time spent at the gate apart.
 func (s *clientSession) welcome() error {
 	client := wire.NewPacketConn(s.clientTC)
-	if err := s.firstServer(); err != nil {
+	err := s.learnOrigin()
+	if err == nil {
+		err = s.firstServer()
+	}
+	if err != nil {
 		_ = s.clientTC.SetWriteDeadline(time.Now().Add(time.Second))
 		payload, _ := asClientError(err)
 		s.cluster.metrics.told(err)
@@ -64,7 +68,7 @@ func (s *clientSession) welcome() error {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			s.cluster.metrics.timeout(timeoutLogin)
 		}
-		return fmt.Errorf("greeting the client: %w", err)
+		return fmt.Errorf("greeting the client: %w", s.unwanted(client, err))
 	}
 	if s.listener.config.RequireTLS && !client.Secure() {
 		return s.refuseLogin(client, errInsecure(s.listener.config.Address))
@@ -168,12 +172,12 @@ func (s *clientSession) greeting() wire.Greeting {
 func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketConn, r wire.HandshakeResponse) error {
 	s.login = backend.LoginParams{
 		User: r.User, Database: r.Database, Charset: r.Charset, Capabilities: r.Capabilities.WithoutCompression(),
-		MaxPacket: r.MaxPacket, Attrs: r.Attrs,
+		MaxPacket: r.MaxPacket, Attrs: s.attributes(r.Attrs), Origin: s.origin.Load().Header,
 	}
 	var conn *backend.Conn
 	result, err := s.cluster.config.Authenticator.Login(ctx, auth.Request{
 		Client: client, User: r.User, Auth: r.Auth, Plugin: r.Plugin, Salt: s.salt,
-		CanSwitch: r.Capabilities.Has(wire.ClientPluginAuth), DefaultPlugin: s.plugin, Source: s.source,
+		CanSwitch: r.Capabilities.Has(wire.ClientPluginAuth), DefaultPlugin: s.plugin, Source: s.source(),
 		Backend: func(ctx context.Context, secret auth.Secret) ([]byte, error) {
 			p := s.login
 			p.Secret, p.Client = secret, client
@@ -283,13 +287,13 @@ func (s *clientSession) changeUser() error {
 		s.late, s.writeBy = true, 0
 	}()
 
-	s.login.User, s.login.Database, s.login.Attrs = cu.User, cu.Database, cu.Attrs
+	s.login.User, s.login.Database, s.login.Attrs = cu.User, cu.Database, s.attributes(cu.Attrs)
 	if cu.Charset != 0 {
 		s.login.Charset = byte(cu.Charset)
 	}
 	result, err := s.cluster.config.Authenticator.Login(ctx, auth.Request{
 		Client: client, User: cu.User, Plugin: cu.Plugin, Salt: s.salt, Switch: true,
-		CanSwitch: s.login.Capabilities.Has(wire.ClientPluginAuth), DefaultPlugin: w.conn.AuthPlugin, Source: s.source,
+		CanSwitch: s.login.Capabilities.Has(wire.ClientPluginAuth), DefaultPlugin: w.conn.AuthPlugin, Source: s.source(),
 		Backend: func(ctx context.Context, secret auth.Secret) ([]byte, error) {
 			p := s.login
 			p.Secret, p.Client = secret, client

@@ -15,10 +15,11 @@ const (
 	refusedQueue
 	refusedQueueTimeout
 	refusedDescriptors
+	refusedProxyHeader
 	refusals
 )
 
-var refusalNames = [refusals]string{"max_connections", "max_user_connections", "queue_length", "queue_timeout", "descriptors"}
+var refusalNames = [refusals]string{"max_connections", "max_user_connections", "queue_length", "queue_timeout", "descriptors", "proxy_header"}
 
 // String is the metric's label.
 func (r refusal) String() string { return refusalNames[r] }

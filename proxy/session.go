@@ -38,13 +38,13 @@ type clientSession struct {
 	listener *Listener
 	cluster  *Cluster
 	since    time.Time
-	source   string
 
 	// shared
 	activity atomic.Uint32
 	abortion atomic.Pointer[abortion]
 	ended    atomic.Pointer[abortion] // why the session has to end, if it has
-	knownID  atomic.Uint32            // connection id in the client's handshake; 0 before
+	origin   atomic.Pointer[origin]
+	knownID  atomic.Uint32 // connection id in the client's handshake; 0 before
 	where    atomic.Pointer[placement]
 	account  atomic.Pointer[string]
 	pins     atomic.Uint32

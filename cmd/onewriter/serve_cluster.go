@@ -138,6 +138,7 @@ func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.
 	protect.Timeout, protect.TCP, protect.Logger = cc.Limits.ConnectTimeout, serverTCP(cc.Limits), log
 	protect.Compression = serverCompression(cc.ServerCompression)
 	protect.Leave = &backend.LoginParams{User: cc.Control.User, Secret: auth.NewPassword([]byte(cc.Control.Password.Reveal())), Charset: leaveCollation}
+	protect.ProxyProtocol = serverProxyProtocol(cc)
 	cl.dialer = backend.New(protect)
 	cl.users = auth.NewUserTable(auth.UserTableConfig{DB: cl.accountSource, Logger: log})
 	cl.accounts = &accountWatch{source: cl.accountSource, log: log}
@@ -162,9 +163,9 @@ func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.
 		HoldTimeout: cc.Limits.HoldTimeout, ConnectTimeout: cc.Limits.ConnectTimeout, HandshakeTimeout: cc.Limits.HandshakeTimeout,
 		Limits:      proxyLimits(cc),
 		ClientTCP:   clientTCP(cc.Limits),
-		ThreadAlive: cl.threadAlive,
-		OnLost:      func(server string) { cl.monitor.Kick(server) }, // there is a monitor before there is a session
-		Metrics:     proxy.NewMetrics(registry, cc.Name), PhaseLabels: c.Admin.Pprof && c.Admin.Address != "", Logger: log,
+		ThreadAlive: cl.threadAlive, Version: versionLine(),
+		OnLost:  func(server string) { cl.monitor.Kick(server) }, // there is a monitor before there is a session
+		Metrics: proxy.NewMetrics(registry, cc.Name), PhaseLabels: c.Admin.Pprof && c.Admin.Address != "", Logger: log,
 	})
 	return err
 }
@@ -255,6 +256,7 @@ func listenersOf(cc conf.Cluster, keys *auth.Keys, files *certs.Set) ([]proxy.Li
 	out := make([]proxy.ListenerConfig, 0, len(cc.Listeners))
 	for _, l := range cc.Listeners {
 		lc := proxy.ListenerConfig{Address: l.Address, MaxConnections: l.MaxConnections, MaxUserConnections: l.MaxUserConnections, RequireTLS: l.TLS.Mode == conf.TLSRequired, NoCompression: !l.Compression}
+		lc.ProxyProtocol = proxyProtocolOf(l.ProxyProtocol)
 		if l.Route == conf.RouteStandby {
 			lc.Policy = router.Policy{Route: router.RouteStandby, MaxLag: l.MaxReplicationLag, Fallback: l.Fallback == conf.FallbackPrimary}
 		}

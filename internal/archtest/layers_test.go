@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"scripts":       {},
 
 	// Control and data do not know each other. They share topology, and cmd/onewriter joins their interfaces.
-	"proxy":  {"backend", "router", "session", "topology", "internal/auth", "internal/sockopt", "internal/sqlclass", "internal/wire"},
+	"proxy":  {"backend", "router", "session", "topology", "internal/auth", "internal/proxyproto", "internal/sockopt", "internal/sqlclass", "internal/wire"},
 	"health": {"topology", "internal/flavor", "internal/gtid"},
 	"failover": {
 		"coord", "failover/detect", "failover/fence", "failover/rejoin", "failover/rewind", "topology", "internal/binlog",
@@ -49,20 +49,21 @@ var allowed = map[string][]string{
 	"admin/api":         {},
 
 	"router":  {"topology"},
-	"backend": {"topology", "internal/auth", "internal/sockopt", "internal/wire"},
+	"backend": {"topology", "internal/auth", "internal/proxyproto", "internal/sockopt", "internal/wire"},
 	"session": {"topology", "internal/sqlclass", "internal/wire"},
 	"coord":   {"topology"},
 
-	"topology":          {"internal/gtid"},
-	"internal/flavor":   {"topology", "internal/gtid"},
-	"internal/auth":     {"internal/wire"},
-	"internal/wire":     {},
-	"internal/certs":    {},
-	"internal/sqlclass": {},
-	"internal/gtid":     {},
-	"internal/pause":    {},
-	"internal/sockopt":  {},
-	"internal/binlog":   {"internal/gtid"},
+	"topology":            {"internal/gtid"},
+	"internal/flavor":     {"topology", "internal/gtid"},
+	"internal/auth":       {"internal/wire"},
+	"internal/wire":       {},
+	"internal/certs":      {},
+	"internal/sqlclass":   {},
+	"internal/gtid":       {},
+	"internal/pause":      {},
+	"internal/sockopt":    {},
+	"internal/proxyproto": {},
+	"internal/binlog":     {"internal/gtid"},
 
 	// Test only.
 	"internal/archtest":  {},

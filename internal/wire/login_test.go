@@ -85,7 +85,7 @@ func TestHandshakeResponseBounds(t *testing.T) {
 		"database": {Database: strings.Repeat("d", maxDBLen+1)},
 		"plugin":   {Plugin: strings.Repeat("p", maxPluginLen+1)},
 		"auth":     {Auth: make([]byte, maxAuthLen+1)},
-		"attrs":    {Attrs: make([]byte, maxAttrsLen+1)},
+		"attrs":    {Attrs: make([]byte, MaxAttrsLen+1)},
 	} {
 		r.Capabilities = caps
 		if _, err := ParseHandshakeResponse(r.AppendTo(nil)); !errors.Is(err, ErrMalformed) {

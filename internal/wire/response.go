@@ -7,7 +7,7 @@ const (
 	maxUserLen    = 512 // 128 characters of up to 4 bytes
 	maxDBLen      = 1024
 	maxAuthLen    = 64 << 10 // Kerberos tickets and tokens are the longest
-	maxAttrsLen   = 64 << 10 // the limit of MySQL servers
+	MaxAttrsLen   = 64 << 10 // the limit of MySQL servers
 )
 
 // HandshakeResponse is a client's answer to the greeting (HandshakeResponse41).
@@ -138,7 +138,7 @@ func checkLengths(message, user, database, plugin string, auth, attrs []byte) er
 		return malformed(message, "plugin name too long")
 	case len(auth) > maxAuthLen:
 		return malformed(message, "authentication data too long")
-	case len(attrs) > maxAttrsLen:
+	case len(attrs) > MaxAttrsLen:
 		return malformed(message, "connection attributes too long")
 	default:
 		return nil
