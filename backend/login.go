@@ -95,7 +95,7 @@ func (g *Greeted) Login(ctx context.Context, p LoginParams) (*Conn, []byte, erro
 	})
 	if err != nil {
 		_ = g.pc.Conn().Close()
-		return nil, nil, fmt.Errorf("login at %s: %w", g.Addr, g.explain(err))
+		return nil, nil, fmt.Errorf("login at %s: %w", g.Addr, g.explain(ctx, p.Origin, err))
 	}
 	return conn, ok, nil
 }

@@ -1,10 +1,13 @@
 package backend
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/onewriter/onewriter/internal/proxyproto"
 	"github.com/onewriter/onewriter/internal/wire"
@@ -38,15 +41,55 @@ func (g *Greeted) introduce(h proxyproto.Header) error {
 	return err
 }
 
-// explain recognises the refusal of the header: MariaDB sends error 1130 with the number of the packet that it did not
-// take, in the clear, and hangs up.
-func (g *Greeted) explain(err error) error {
+// explain finds out why a login failed that began with a header. MariaDB answers to a header that it does not take (error
+// 1130), and to a client whose host no account has (1130 as well), with the number of the packet that it has not taken,
+// and in the clear where TLS is on its way. So it is asked again, with the header alone.
+func (g *Greeted) explain(ctx context.Context, h proxyproto.Header, err error) error {
 	if g.dialer.config.ProxyProtocol == proxyproto.Off {
 		return err
 	}
-	if errors.As(err, new(*wire.SequenceError)) || errors.As(err, new(tls.RecordHeaderError)) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-		return fmt.Errorf("%w (%w)", errHeaderRefused, err)
+	if !errors.As(err, new(*wire.SequenceError)) && !errors.As(err, new(tls.RecordHeaderError)) &&
+		!errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		return err
 	}
-	return err
+	refusal := g.headerRefusal(ctx, h)
+	switch {
+	case refusal == nil:
+		return err
+	case strings.Contains(refusal.Message, "Proxy header"):
+		return fmt.Errorf("%w (%w)", errHeaderRefused, errors.New(refusal.Error())) // not as the server's own: the client has done nothing wrong
+	default:
+		return refusal
+	}
 }
+
+// headerRefusal is what the server says to a header, nil if it says nothing.
+func (g *Greeted) headerRefusal(ctx context.Context, h proxyproto.Header) *wire.ServerError {
+	again, err := g.dialer.dial(ctx, g.Addr)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = again.pc.Conn().Close() }()
+	refusal := (*wire.ServerError)(nil)
+	ctx, cancel := context.WithTimeout(ctx, refusalPatience)
+	defer cancel()
+	err = bounded(ctx, again.pc, func() error {
+		if err := again.introduce(h); err != nil {
+			return err
+		}
+		again.pc.SetSequence(1)
+		payload, err := again.pc.ReadPacket()
+		if err != nil {
+			return err
+		}
+		refusal, err = wire.ParseErr(payload)
+		return err
+	})
+	if err != nil {
+		return nil
+	}
+	return refusal
+}
+
+// refusalPatience is how long the server is waited for that is asked for its reasons.
+const refusalPatience = 2 * time.Second
