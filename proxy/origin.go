@@ -77,6 +77,9 @@ func (s *clientSession) learnOrigin() error {
 		err = fmt.Errorf("none came within %s (proxy_protocol.timeout)", p.Timeout)
 	case !errors.Is(err, proxyproto.ErrMalformed):
 		return fmt.Errorf("reading the PROXY protocol header: %w", err) // it hung up
+	default: // what is left unread would reset the connection, and take the error with it
+		_ = s.clientTC.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		_, _ = s.clientTC.Read(make([]byte, 4096))
 	}
 	s.cluster.metrics.refuse(refusedProxyHeader)
 	return errProxyHeader(fmt.Sprintf("from %s this listener takes connections with a PROXY protocol header only: %v", peer.Addr(), err))
