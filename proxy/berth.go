@@ -16,7 +16,6 @@ import (
 // to the session's goroutine; leave gives everything back.
 type berth struct {
 	quotas  *serverQuotas
-	at      router.Decision  // that chose the server, while the client logs in
 	greeted *backend.Greeted // dialled, and no login yet
 	seated  bool             // holds a place of quotas.connections
 	pending bool             // holds a place of quotas.pending
@@ -180,7 +179,6 @@ func (s *clientSession) embark(ctx context.Context) error {
 		if err := s.cluster.queue(ctx, b, (*berth).wait); err != nil {
 			return err
 		}
-		s.berth.at = d
 		cctx, cancel := context.WithTimeout(ctx, s.cluster.config.ConnectTimeout)
 		g, err := s.cluster.greet(cctx, d.Target)
 		cancel()

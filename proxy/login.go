@@ -104,7 +104,6 @@ func (s *clientSession) firstServer() error {
 		if err != nil {
 			return err
 		}
-		s.berth.at = d
 		if err = s.board(s.ctx(), d); err == nil {
 			return nil
 		}
@@ -154,7 +153,7 @@ func (s *clientSession) greeting() wire.Greeting {
 	if g := s.berth.greeted; g != nil {
 		out = g.Greeting
 	} else {
-		out, _ = s.cluster.lastGreeting(s.berth.at.Target.Name)
+		out, _ = s.cluster.lastGreeting(s.decision.Target.Name)
 		out.ConnID = 0
 	}
 	out.Salt = s.salt
@@ -195,7 +194,7 @@ func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketCon
 		}
 		return err
 	}
-	s.begin(result, conn, s.berth.at)
+	s.begin(result, conn, s.decision) // nobody decides during a login but the login
 	s.berth.settle()
 	ok, err := s.core.Login(result.OK)
 	if err != nil {
@@ -237,10 +236,10 @@ func (s *clientSession) setUp() error {
 func (s *clientSession) attach(conn *backend.Conn, d router.Decision) {
 	s.engaged = false
 	s.server.open(conn.Conn)
+	s.attachMeter(d.Target.Name)
 	s.answered()
 	s.cluster.ids.arrived(s, conn.ID)
 	s.where.Store(&placement{instance: d.Target, epoch: d.Epoch, primary: d.Primary, conn: conn})
-	s.attachMeter(d.Target.Name)
 }
 
 func flavorOf(version string) session.Flavor {

@@ -32,7 +32,14 @@ type cell struct {
 // same cache line, and added up when somebody asks. Nothing is locked and nothing allocated when one is counted.
 type meter struct {
 	server string
-	shards [][]cell // by shard, then by commandSlot
+	shards []shard
+}
+
+// shard is one part of a meter's counts.
+type shard struct {
+	cells   []cell       // by commandSlot
+	replied atomic.Int64 // when the server answered last, as tallies.now counts; 0: never
+	_       [32]byte     // to a cache line
 }
 
 // commandSlot is the index of a command's cell. All unknown commands share one.
@@ -52,9 +59,9 @@ var commandSlot, slotNames = func() (slots [256]uint8, names []string) {
 const maxShards = 64
 
 func newMeter(server string) *meter {
-	m := &meter{server: server, shards: make([][]cell, min(2*runtime.GOMAXPROCS(0), maxShards))}
+	m := &meter{server: server, shards: make([]shard, min(2*runtime.GOMAXPROCS(0), maxShards))}
 	for i := range m.shards {
-		m.shards[i] = make([]cell, len(slotNames))
+		m.shards[i].cells = make([]cell, len(slotNames))
 	}
 	return m
 }
@@ -68,11 +75,27 @@ func newMeters(servers []topology.Instance) map[string]*meter {
 }
 
 // shard is the one that the session with this id counts on.
-func (m *meter) shard(session uint64) []cell {
+func (m *meter) shard(session uint64) *shard {
 	if m == nil {
 		return nil
 	}
-	return m.shards[session%uint64(len(m.shards))]
+	return &m.shards[session%uint64(len(m.shards))]
+}
+
+// answered notes that the server has answered at the moment now. An earlier moment that is noted late does no harm: the
+// shard keeps the later one but for a race of two sessions.
+func (s *shard) answered(now int64) {
+	if s != nil && now > s.replied.Load() {
+		s.replied.Store(now)
+	}
+}
+
+// latest is when the server answered last, as tallies.now counts; 0: never.
+func (m *meter) latest() (at int64) {
+	for i := range m.shards {
+		at = max(at, m.shards[i].replied.Load())
+	}
+	return at
 }
 
 func (c *cell) observe(took time.Duration) {
@@ -86,8 +109,8 @@ func (c *cell) observe(took time.Duration) {
 
 // count adds up the cells of one command over all shards.
 func (m *meter) count(slot int) (t total) {
-	for _, shard := range m.shards {
-		c := &shard[slot]
+	for i := range m.shards {
+		c := &m.shards[i].cells[slot]
 		t.took += time.Duration(c.nanoseconds.Load())
 		t.toServer += c.toServer.Load()
 		t.toClient += c.toClient.Load()
@@ -122,7 +145,7 @@ type flow struct {
 	held     time.Duration // waited for a server that takes the command
 	toServer int           // bytes not counted yet
 	toClient int           // bytes not counted yet
-	cells    []cell        // where the session's server connection is counted; nil before there was one
+	shard    *shard        // where the session's server connection is counted; nil before there was one
 	server   string        // whose cells these are
 }
 
@@ -150,10 +173,10 @@ func (f *flow) down(code byte, n int) {
 
 // flush counts the bytes noted so far.
 func (f *flow) flush(code byte) *cell {
-	if f.cells == nil {
+	if f.shard == nil {
 		return nil
 	}
-	c := &f.cells[commandSlot[code]]
+	c := &f.shard.cells[commandSlot[code]]
 	if f.toServer > 0 {
 		c.toServer.Add(int64(f.toServer))
 	}
@@ -181,7 +204,7 @@ func (s *clientSession) measure(code byte) {
 
 // attachMeter makes the session count on the server called name from now on.
 func (s *clientSession) attachMeter(name string) {
-	s.flow.server, s.flow.cells = name, s.cluster.meters[name].shard(s.id)
+	s.flow.server, s.flow.shard = name, s.cluster.meters[name].shard(s.id)
 }
 
 // waited notes that the command under way had to wait since the moment from.

@@ -139,9 +139,9 @@ func TestEveryCommandHasACell(t *testing.T) {
 func TestLatencyBuckets(t *testing.T) {
 	m := newMeter("a")
 	for _, d := range []time.Duration{0, 50 * time.Microsecond, 50*time.Microsecond + 1, time.Second, time.Hour} {
-		m.shard(7)[0].observe(d)
+		m.shard(7).cells[0].observe(d)
 	}
-	m.shard(8)[0].observe(time.Second)
+	m.shard(8).cells[0].observe(time.Second)
 	total := m.count(0)
 	cum := total.cumulated()
 	if cum[.00005] != 2 || cum[.0001] != 3 || cum[.5] != 3 || cum[1] != 5 || cum[10] != 5 || total.answered() != 6 {
@@ -156,7 +156,7 @@ func TestLatencyBuckets(t *testing.T) {
 func BenchmarkMeter(b *testing.B) {
 	c := &Cluster{tallies: newTallies(nil), meters: map[string]*meter{"a": newMeter("a")}}
 	b.RunParallel(func(pb *testing.PB) {
-		f := flow{cells: c.meters["a"].shard(c.nextID.Add(1))}
+		f := flow{shard: c.meters["a"].shard(c.nextID.Add(1))}
 		for pb.Next() {
 			f.start(c.tallies.now())
 			f.up(wire.ComQuery, 40)

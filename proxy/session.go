@@ -338,8 +338,7 @@ func (s *clientSession) write(conn net.Conn, b []byte) error {
 
 // closeServer closes the server connection; the session keeps counting as what it was.
 func (s *clientSession) closeServer() {
-	if w := s.where.Swap(nil); w != nil {
-		s.cluster.tallies.keep(w.instance.Name, s.replied.Load())
+	if s.where.Swap(nil) != nil {
 		s.takeLeave()
 	}
 	s.server.close()

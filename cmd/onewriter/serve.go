@@ -53,6 +53,7 @@ func serve(ctx context.Context, c *conf.Config, stderr io.Writer) error {
 		log.Warn().Err(err).Msg("core dumps stay possible, they would hold passwords")
 	}
 	checkDescriptors(c, log)
+	collectOften()
 	journal, err := failover.NewJournal(failover.JournalConfig{Path: filepath.Join(c.StateDir, "journal.jsonl")})
 	if err != nil {
 		return err
