@@ -10,7 +10,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X=runtime.
 
 RACE := ./session/... ./router/... ./proxy/... ./health/... ./failover ./failover/detect ./backend/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/gtid/...
 
-.PHONY: help build demo test test-unit test-race test-integration bench bars leaks chaos lint deps clean
+.PHONY: help build demo test test-unit test-race test-integration bench bars leaks chaos migration lint deps clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -39,6 +39,9 @@ test-integration: ## the built program with real servers and clients
 chaos: ## faults on real servers; SEED=1 MINUTES=10 FLAVOR=mysql SETUP=mariadb-semisync FAULT=regexp
 	ONEWRITER_REQUIRE_SERVERS=1 go test -v -count=1 -timeout 0 ./integration/chaos -run '$(or $(RUN),TestChaos)' -chaos.seed $(or $(SEED),1) -chaos.minutes $(or $(MINUTES),0) \
 		-chaos.flavor '$(FLAVOR)' -chaos.setup '$(SETUP)' -chaos.fault '$(FAULT)'
+
+migration: ## random sequences of session changes, moved and compared; SEQUENCES=10000 SEED=1 FLAVOR=mysql
+	ONEWRITER_REQUIRE_SERVERS=1 go test -v -count=1 -timeout 0 ./integration/migration -run '$(or $(RUN),TestSessionsMove)' -migration.sequences $(or $(SEQUENCES),10000) -migration.seed $(or $(SEED),1) -migration.flavor '$(FLAVOR)'
 
 bench: build ## all bars, against direct connections and HAProxy, as Markdown; about 10 minutes; ARGS="--only points"
 	scripts/install-test-deps --bench

@@ -251,8 +251,6 @@ func pinsAreToldAndEnd(t *testing.T, f mysqltest.Flavor, o *onewriter) {
 	pins := []*pin{
 		{reason: "temporary table", sql: []string{"CREATE TEMPORARY TABLE x (id INT)"}, code: 1053},
 		{reason: "named lock", sql: []string{"SELECT GET_LOCK('one', 1)"}, code: 1053},
-		{reason: "user variable", sql: []string{"SET @v = 1"}, code: 1053},
-		{reason: "user variable", sql: []string{"SELECT 1 INTO @v"}, code: 1053},
 		{reason: "handler", sql: []string{"HANDLER t OPEN"}, code: 1053},
 		{reason: "timestamp", sql: []string{"SET timestamp = 1000000000"}, code: 1053},
 		{reason: "table lock", sql: []string{"LOCK TABLES locked READ"}, code: 1053},
@@ -299,7 +297,7 @@ func pinsAreToldAndEnd(t *testing.T, f mysqltest.Flavor, o *onewriter) {
 
 func resetUnpins(t *testing.T, o *onewriter) {
 	r := dialRaw(t, o.primary)
-	r.exec("SET @v = 1")
+	r.exec("HANDLER app.t OPEN")
 	r.exec("CREATE TEMPORARY TABLE app.y (id INT)")
 	r.exec("DO GET_LOCK('two', 1)")
 	id := r.id

@@ -65,7 +65,7 @@ func TestMetricsOfThePlane(t *testing.T) {
 	bed.b.Cut()
 	bed.eventually("the connection is gone", func() bool { return bed.b.Conns() == 0 })
 	time.Sleep(peekAfter + 10*time.Millisecond) // later than a session looks for that
-	c.must("SET @a = 1")
+	c.must("HANDLER t OPEN")
 	c.wantAt("b")
 	bed.eventually("the last query is counted", func() bool { // which is done when its answer is out
 		return scrape(t, registry)(`onewriter_commands_total{cluster="test",command="query",server="b"}`) == 3
@@ -79,14 +79,14 @@ func TestMetricsOfThePlane(t *testing.T) {
 		`onewriter_command_duration_seconds_count{cluster="test",command="query",server="a"}`:            3,
 		`onewriter_command_duration_seconds_bucket{cluster="test",command="query",server="a",le="+Inf"}`: 3,
 		`onewriter_command_duration_seconds_count{cluster="test",command="stmt_close",server="a"}`:       math.NaN(),
-		`onewriter_relayed_bytes_total{cluster="test",direction="to_server",server="b"}`:                 3*5 + float64(len("INSERT 2"+"SET @a = 1"+"SELECT name")),
+		`onewriter_relayed_bytes_total{cluster="test",direction="to_server",server="b"}`:                 3*5 + float64(len("INSERT 2"+"HANDLER t OPEN"+"SELECT name")),
 		`onewriter_hold_duration_seconds_count{cluster="test"}`:                                          1,
 		`onewriter_login_duration_seconds_count{cluster="test"}`:                                         2,
 		`onewriter_session_moves_total{cluster="test",outcome="moved"}`:                                  1,
 		`onewriter_session_moves_total{cluster="test",outcome="reconnected"}`:                            1,
 		`onewriter_session_move_duration_seconds_count{cluster="test"}`:                                  2,
-		`onewriter_session_pins_total{cluster="test",reason="user_variable"}`:                            1,
-		`onewriter_session_pins{cluster="test",reason="user_variable"}`:                                  1,
+		`onewriter_session_pins_total{cluster="test",reason="handler"}`:                                  1,
+		`onewriter_session_pins{cluster="test",reason="handler"}`:                                        1,
 		`onewriter_session_pins{cluster="test",reason="temporary_table"}`:                                0,
 	} {
 		if got := get(series); got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
@@ -104,7 +104,7 @@ func TestMetricsOfRefusals(t *testing.T) {
 		c.Metrics, c.HoldTimeout = NewMetrics(registry, "test"), 20*time.Millisecond
 	})
 	c := bed.client()
-	c.must("SET @a = 1")
+	c.must("HANDLER t OPEN")
 	bed.cluster.Hold("test")
 	wantCode(t, c.exec("INSERT 1"), erNoPrimary, "HY000")
 	bed.cluster.Resume()

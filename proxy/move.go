@@ -4,13 +4,14 @@ import (
 	"errors"
 	"time"
 
+	"github.com/onewriter/onewriter/internal/wire"
 	"github.com/onewriter/onewriter/router"
+	"github.com/onewriter/onewriter/session"
 )
 
 // move is place, counted by its outcome.
 func (s *clientSession) move(d router.Decision) error {
 	before, began := s.flow.server, s.cluster.tallies.now()
-	pinned := s.core.Pins() != 0
 	s.enterPhase(phaseRebuild)
 	defer s.enterPhase(phaseRelay)
 	err := s.place(d)
@@ -24,7 +25,7 @@ func (s *clientSession) move(d router.Decision) error {
 		} else {
 			m.moves[moved].Inc()
 		}
-	case pinned:
+	case !s.core.Attached() && s.core.Pins() != 0:
 		m.moves[movePinned].Inc()
 	case errors.As(err, new(*unreachableError)):
 		m.moves[unreachable].Inc()
@@ -32,4 +33,53 @@ func (s *clientSession) move(d router.Decision) error {
 		m.moves[moveRefused].Inc()
 	}
 	return err
+}
+
+// fetchPatience bounds the question for what only the old server knows: it may hang.
+const fetchPatience = time.Second
+
+// fetch asks the server connection, before the session leaves it on purpose, for what only that one knows. What could not
+// be learned pins the session once the connection is closed.
+func (s *clientSession) fetch() {
+	b := s.core.Fetch()
+	if b == nil || !s.serverAlive() {
+		return
+	}
+	_ = s.server.conn.SetDeadline(time.Now().Add(fetchPatience))
+	err := s.write(s.server.conn, b)
+	for done := false; err == nil && !done; {
+		if err = s.server.fill(); err != nil {
+			break
+		}
+		var n int
+		n, done, err = s.core.Prelude(s.server.buf.bytes())
+		s.server.buf.consume(n)
+	}
+	s.server.buf.giveBack()
+	if err != nil {
+		s.cluster.log.Debug().Err(err).Uint64("session", s.id).Msg("user variables not read")
+	}
+}
+
+// startsAnew reports whether the command throws away what pins a session.
+func startsAnew(cmd session.Command) bool {
+	return cmd.Code == wire.ComResetConnection || cmd.Code == wire.ComChangeUser
+}
+
+// reprieved reports whether a session that was to be ended for a pin can go on, because the command throws away what pins
+// it: pools reset a connection before they lend it out.
+func (s *clientSession) reprieved(cmd session.Command) bool {
+	if !startsAnew(cmd) || s.core.Attached() || s.core.Pins() == 0 || !s.core.Discard() {
+		return false
+	}
+	s.doom = nil
+	return true
+}
+
+// discard forgets the state of a session that leaves its server with a command that would undo it.
+func (s *clientSession) discard(cmd session.Command) {
+	if startsAnew(cmd) && !s.core.Busy() && (!s.placed(s.decide()) || !s.serverAlive()) {
+		s.dropServer()
+		s.core.Discard()
+	}
 }

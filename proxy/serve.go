@@ -17,7 +17,7 @@ import (
 // serve handles one command. The error is a *clientError or *wire.ServerError for the client, or that of its
 // connection.
 func (s *clientSession) serve(cmd session.Command) error {
-	if s.doom != nil {
+	if s.doom != nil && !s.reprieved(cmd) {
 		return s.refuse(s.doom)
 	}
 	if cmd.Local {
@@ -40,6 +40,7 @@ func (s *clientSession) serve(cmd session.Command) error {
 		return s.refuse(errRolledBack(cause))
 	}
 	wasBusy := s.core.Busy()
+	s.discard(cmd)
 	for {
 		if err := s.enter(cmd); err != nil {
 			return s.refuse(err)
@@ -75,6 +76,12 @@ func (s *clientSession) forward(cmd session.Command, wasBusy bool) error {
 				err = errTransactionLost("the server", err)
 			}
 			return s.refuse(err)
+		}
+		if se := s.core.Refusal(); se != nil {
+			if !wire.HasResponse(cmd.Code) {
+				return s.refuse(nil) // the execution will be told
+			}
+			return s.refuse(&clientError{se.Code, se.State, se.Message, false})
 		}
 	}
 	s.engaged = true
@@ -209,15 +216,16 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 
 // place moves the session to d's server and rebuilds its state there.
 func (s *clientSession) place(d router.Decision) error {
-	if pins := s.core.Pins(); pins != 0 {
-		why := "its server connection was lost"
-		if w := s.where.Load(); w != nil && !s.placed(d) {
-			why = "the " + roleOf(w.primary) + " role moved from " + w.instance.Name
-		}
-		s.dropServer()
-		return errPinned(pins.String(), why)
+	why := "its server connection was lost"
+	if w := s.where.Load(); w != nil && !s.placed(d) {
+		why = "the " + roleOf(w.primary) + " role moved from " + w.instance.Name
+		s.fetch()
 	}
 	s.closeServer()
+	if pins := s.core.Pins(); pins != 0 {
+		s.setActivity(idle)
+		return errPinned(pins.String(), why)
+	}
 	if err := s.reseat(d); err != nil {
 		return err
 	}

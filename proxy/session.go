@@ -238,11 +238,12 @@ func (s *clientSession) nudged() error {
 	if s.placed(d) || !d.Target.Known() {
 		return nil
 	}
+	s.fetch()
+	s.dropServer()
 	if pins := s.core.Pins(); pins != 0 {
 		s.doom = errPinned(pins.String(), "the "+roleOf(w.primary)+" role moved from "+w.instance.Name)
 		s.cluster.metrics.moves[movePinned].Inc()
 	}
-	s.dropServer()
 	return nil
 }
 
@@ -312,6 +313,10 @@ func (s *clientSession) fail(err error) error {
 		}
 	}
 	if _, fatal := asClientError(err); fatal {
+		if !wire.HasResponse(cmd.Code) {
+			s.doom = err // the client learns why it has to go when it next asks for something
+			return nil
+		}
 		return err
 	}
 	return nil

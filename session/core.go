@@ -52,16 +52,17 @@ type Core struct {
 	generation uint32 // counts the server connections this session has had
 	attached   bool
 
-	cmd     Command
-	effects sqlclass.Effect // of the command under way
-	stmt    *statement      // that the command under way is about
-	capture *statement      // whose text is still being streamed
-	pass    int             // payload bytes of the command still to come from the client
-	cont    bool            // another packet of the same command follows
-	infile  bool
-	saw     observed
-	scratch []byte
-	prelude prelude
+	cmd      Command
+	effects  sqlclass.Effect // of the command under way
+	stmt     *statement      // that the command under way is about
+	capture  *statement      // whose text is still being streamed
+	pass     int             // payload bytes of the command still to come from the client
+	cont     bool            // another packet of the same command follows
+	infile   bool
+	saw      observed
+	charsets uint32 // count of character set changes when the command under way began
+	scratch  []byte
+	prelude  prelude
 
 	retarget retarget // of the kill that Begin is about to send; empty otherwise
 }
@@ -70,6 +71,7 @@ type Core struct {
 type observed struct {
 	state, variable, schema, failed bool
 	code                            uint16 // of the last ERR packet
+	eof                             bool   // some result ended with an EOF packet
 	eofState                        bool   // the bit in an EOF packet, which cannot carry the state itself
 }
 
@@ -115,7 +117,7 @@ func New(c Config) *Core {
 		Progress:         c.Server.Has(wire.MariaDBProgress),
 	}
 	core := &Core{
-		config: c, features: f, tracker: wire.NewTracker(f), ledger: newLedger(c.Schema),
+		config: c, features: f, tracker: wire.NewTracker(f), ledger: newLedger(c.Schema, c.Collation, c.Flavor),
 		tracking: c.Server.Has(wire.ClientSessionTrack),
 	}
 	core.strip = core.tracking && !c.Client.Has(wire.ClientSessionTrack)
@@ -157,8 +159,26 @@ func (c *Core) InTransaction() bool {
 // Autocommit reports whether the session is in autocommit mode, so that a single read opens no transaction.
 func (c *Core) Autocommit() bool { return c.ledger.status.Has(wire.StatusAutocommit) }
 
-// Pins are the reasons why the session cannot be rebuilt elsewhere now, Busy apart.
-func (c *Core) Pins() Pin { return c.ledger.pins | c.stmts.pins() }
+// Pins are the reasons why the session cannot be rebuilt elsewhere now, Busy apart. While it has a server connection, they
+// leave out what Fetch can ask for.
+func (c *Core) Pins() Pin {
+	p := c.ledger.pins | c.stmts.pins()
+	if c.ledger.users.lost {
+		p |= PinUserVariable
+	}
+	if !c.attached {
+		p |= c.ledger.lost()
+	}
+	return p
+}
+
+// Discard forgets the state that COM_RESET_CONNECTION or COM_CHANGE_USER is about to undo, for a session that cannot take it to
+// the server where the command will be run. It reports whether the session can go there now.
+func (c *Core) Discard() bool {
+	c.ledger.clear()
+	c.stmts.clear()
+	return c.Pins() == 0
+}
 
 // Schema is the session's default schema, "" for none.
 func (c *Core) Schema() string { return c.ledger.schema }
@@ -300,7 +320,8 @@ func (c *Core) Answer(buf []byte) (toClient []byte, n int) {
 	}
 	c.stmts.setCursor(st, false)
 	c.stmts.setLongData(st, false)
-	s := c.ledger.status
+	const passing = wire.StatusCursorExists | wire.StatusLastRowSent | wire.StatusMoreResults | wire.StatusPSOutParams
+	s := c.ledger.status &^ passing
 	return append(c.scratch[:0], 7, 0, 0, 1, wire.HeaderOK, 0, 0, byte(s), byte(s>>8), 0, 0), n
 }
 
@@ -316,9 +337,7 @@ func (c *Core) NeedsPrepare(buf []byte) []byte {
 	if st == nil || c.known(st) || len(st.text) == 0 {
 		return nil
 	}
-	c.prelude.begin(c.features)
-	c.prelude.expect(expectation{command: wire.ComStmtPrepare, statement: st, what: "prepare a statement again"})
-	return st.text
+	return c.prepareAgain(st)
 }
 
 // Begin starts the command in buf: it consumes n bytes of it and gives the bytes for the server. When Streaming is
@@ -331,6 +350,7 @@ func (c *Core) Begin(buf []byte) (toServer []byte, n int) {
 	c.cmd.Seq = buf[3]
 	c.saw, c.effects, c.stmt, c.capture = observed{}, c.cmd.Statement.Effects, nil, nil
 	c.ledger.command++
+	c.charsets = c.ledger.charsets
 	c.tracker.Begin(c.cmd.Code)
 	pkt := buf[:n]
 	switch c.cmd.Code {
@@ -339,6 +359,7 @@ func (c *Core) Begin(buf []byte) (toServer []byte, n int) {
 			c.ledger.pins |= PinUninspected
 		}
 		c.note(pkt)
+		c.ledger.users.lost = c.ledger.users.lost || c.Streaming() && c.effects.Has(sqlclass.UserVariable)
 		pkt = c.retargeted(pkt)
 	case wire.ComProcessKill:
 		pkt = c.retargeted(pkt)
@@ -432,7 +453,11 @@ func (c *Core) Infile(buf []byte) (n int, done bool) {
 func (c *Core) beginPrepare(pkt []byte) {
 	st := &statement{
 		text: append([]byte(nil), pkt...), effects: c.cmd.Statement.Effects,
-		readOnly: c.cmd.Statement.ReadOnly, verb: c.cmd.Statement.Verb,
+		readOnly: c.cmd.Statement.ReadOnly, verb: c.cmd.Statement.Verb, context: c.ledger.context(),
+	}
+	if st.effects.Has(sqlclass.UserVariable) {
+		text, _ := c.text(pkt)
+		st.users, _ = sqlclass.UserVariables(text, c.lexing())
 	}
 	c.stmt, c.effects = st, 0
 	c.stmts.last = nil // should it fail, "the one prepared last" is none

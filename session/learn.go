@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/onewriter/onewriter/internal/sqlclass"
@@ -31,7 +32,7 @@ func (c *Core) learnOK(o *wire.OK) {
 				c.learnVariable(e)
 			}
 		case wire.TrackSchema:
-			c.saw.schema = true
+			c.saw.schema, c.ledger.used = true, true
 			if c.ledger.schema != string(e.Value) {
 				c.ledger.schema = string(e.Value)
 			}
@@ -67,7 +68,8 @@ func (c *Core) learnVariable(e wire.TrackEntry) {
 }
 
 // noteEffects are those whose statement text is needed when the command has succeeded.
-const noteEffects = sqlclass.SetVariable | sqlclass.SetNames | sqlclass.SetRole | sqlclass.TextPrepare | sqlclass.TextDeallocate
+const noteEffects = sqlclass.SetVariable | sqlclass.SetNames | sqlclass.SetRole | sqlclass.TextPrepare | sqlclass.TextDeallocate |
+	sqlclass.UserVariable | holdingEffects
 
 // note keeps the text of a statement that finish will need; the packet is gone by then.
 func (c *Core) note(pkt []byte) {
@@ -99,17 +101,21 @@ func (c *Core) finish() {
 	}
 	c.learnTrackers()
 	e := c.effects
-	if e == 0 && !c.saw.state && !c.saw.eofState && c.cmd.Statement.Txn != sqlclass.TxnBegin {
+	if e == 0 && !c.saw.state && !c.saw.eofState && c.ledger.pins&PinTempTable == 0 && c.cmd.Statement.Txn != sqlclass.TxnBegin {
 		return
 	}
+	c.learnUserVariables()
+	c.ledger.insertIDSet = c.ledger.insertIDSet || e.Has(sqlclass.LastInsertIDSet)
 	if c.saw.failed && !e.Has(sqlclass.Multi) && !c.saw.state {
-		c.applyPins(e & lasting)
+		c.learnHoldings(e, true)
+		c.failedPrepare(e)
 		return
 	}
 	c.applyPins(e)
+	c.learnHoldings(e, c.saw.failed)
 	c.applyReleases(e)
-	if c.cmd.Code == wire.ComQuery {
-		c.applyText(e)
+	if text := c.statementText(); text != nil {
+		c.applyText(e, text)
 	} else if e.Has(sqlclass.SetRole|sqlclass.TextPrepare) || e.Has(sqlclass.SetVariable|sqlclass.SetNames) && !c.saw.variable {
 		c.ledger.pins |= PinUnknown
 	}
@@ -120,23 +126,23 @@ var effectPins = []struct {
 	effect sqlclass.Effect
 	pin    Pin
 }{
-	{sqlclass.TempTable, PinTempTable},
-	{sqlclass.UserVariable, PinUserVariable},
-	{sqlclass.NamedLock, PinNamedLock},
-	{sqlclass.HandlerOpen, PinHandler},
-	{sqlclass.GlobalReadLock, PinGlobalLock},
 	{sqlclass.TableLock, PinTableLock},
 	{sqlclass.XABegin | sqlclass.XAPrepare, PinXA},
 	{sqlclass.PinnedVariable, PinClock},
-	{sqlclass.LastInsertIDSet, PinInsertID},
 	{sqlclass.Untracked | sqlclass.Unclear, PinUnknown},
 }
 
-// lasting are the effects that a statement can have had though it failed in the end: they come with the evaluation of
-// an expression, and no rollback undoes them.
-const lasting = sqlclass.UserVariable | sqlclass.NamedLock
+// flushLock is the global lock that UNLOCK TABLES releases: that of FLUSH TABLES.
+const flushLock = "flush"
 
 func (c *Core) applyPins(e sqlclass.Effect) {
+	if e.Has(sqlclass.GlobalReadLock) {
+		if c.cmd.Statement.Verb == sqlclass.Flush && !e.Has(sqlclass.Multi) {
+			c.ledger.hold(PinGlobalLock, flushLock)
+		} else {
+			c.ledger.holdVague(PinGlobalLock)
+		}
+	}
 	for _, ep := range effectPins {
 		if e.Has(ep.effect) {
 			c.ledger.pins |= ep.pin
@@ -149,10 +155,11 @@ func (c *Core) applyReleases(e sqlclass.Effect) {
 		return // in which order is not known
 	}
 	if e.Has(sqlclass.NamedLockReleaseAll) {
-		c.ledger.pins &^= PinNamedLock
+		c.ledger.releaseAll(PinNamedLock)
 	}
 	if e.Has(sqlclass.TableUnlock) {
-		c.ledger.pins &^= PinTableLock // the global lock may be one of the instance, which this does not release
+		c.ledger.pins &^= PinTableLock
+		c.ledger.release(PinGlobalLock, flushLock)
 	}
 	if e.Has(sqlclass.XAFinish) {
 		c.ledger.pins &^= PinXA
@@ -162,16 +169,31 @@ func (c *Core) applyReleases(e sqlclass.Effect) {
 	}
 }
 
+// failedPrepare notes that a PREPARE which fails deallocates the statement that had the name before.
+func (c *Core) failedPrepare(e sqlclass.Effect) {
+	if !e.Has(sqlclass.TextPrepare) || len(c.ledger.texts) == 0 {
+		return
+	}
+	text := c.statementText()
+	name, _, ok := sqlclass.PreparedText(text, c.lexing())
+	if ok && bytes.IndexByte(text, '"') < 0 { // which is a syntax error under ANSI_QUOTES
+		c.ledger.dropText(name)
+	} else {
+		c.ledger.pins |= PinUnknown
+	}
+}
+
 // applyText keeps what can only be restored by the statement's own text.
-func (c *Core) applyText(e sqlclass.Effect) {
+func (c *Core) applyText(e sqlclass.Effect, text []byte) {
 	if !e.Has(noteEffects) {
 		return
 	}
 	if c.saw.failed { // some of several statements: which is not known
-		c.ledger.pins |= PinUnknown
+		if e.Has(noteEffects &^ (sqlclass.UserVariable | holdingEffects)) {
+			c.ledger.pins |= PinUnknown
+		}
 		return
 	}
-	text := c.scratch
 	if e.Has(sqlclass.SetVariable | sqlclass.SetNames) {
 		c.applySets(text)
 	}
@@ -207,21 +229,33 @@ func (c *Core) applySets(text []byte) {
 		}
 		return
 	}
+	alone := true
+	for _, s := range sets {
+		alone = alone && !(s.Scope == sqlclass.ScopeSession && charsetVariables[s.Name])
+	}
 	for _, s := range sets {
 		switch s.Scope {
 		case sqlclass.ScopeNames:
-			if collation := collateOf(s.Value); collation != "" {
-				c.ledger.setSource("collation_connection", collation)
+			names := s.Value
+			if _, collation := splitNames(names); collation == "" {
+				if strings.Contains(strings.ToUpper(names), "COLLATE") { // with comments between the words
+					c.ledger.pins |= PinUnknown
+				}
+				names = ""
 			}
+			c.ledger.setNames(names, alone)
+		case sqlclass.ScopeCharset:
+			c.ledger.setNames("", alone)
 		case sqlclass.ScopeSession:
 			c.applySet(s)
-		case sqlclass.ScopeGlobal, sqlclass.ScopeUser, sqlclass.ScopeCharset, sqlclass.ScopeRole, sqlclass.ScopeStatement:
+		case sqlclass.ScopeGlobal, sqlclass.ScopeUser, sqlclass.ScopeRole, sqlclass.ScopeStatement:
 		}
 	}
 }
 
 func (c *Core) applySet(s sqlclass.Assignment) {
 	switch {
+	case s.Unscoped && nextTransaction[s.Name]: // reported as a characteristic of the transaction
 	case s.Name == "collation_connection":
 		c.ledger.setSource(s.Name, s.Value)
 	case c.ledger.reported(s.Name) || neverReplayed[s.Name]:
@@ -232,13 +266,14 @@ func (c *Core) applySet(s sqlclass.Assignment) {
 	}
 }
 
-// collateOf is the collation in the value of SET NAMES, "" if it names none.
-func collateOf(names string) string {
-	fields := strings.Fields(names)
-	if len(fields) == 3 && strings.EqualFold(fields[1], "COLLATE") {
-		return fields[2]
-	}
-	return ""
+// nextTransaction are the variables that SET @@name, without a scope, sets for the next transaction only.
+var nextTransaction = map[string]bool{
+	"transaction_isolation": true, "tx_isolation": true, "transaction_read_only": true, "tx_read_only": true,
+}
+
+// charsetVariables are those that SET NAMES assigns.
+var charsetVariables = map[string]bool{
+	"character_set_client": true, "character_set_results": true, "character_set_connection": true, "collation_connection": true,
 }
 
 // explained are the effects that account for a report that some session state changed.

@@ -17,37 +17,56 @@ type variable struct {
 
 // preparedText is a statement prepared by the SQL statement PREPARE.
 type preparedText struct {
-	name string
-	sql  string // the whole PREPARE statement
+	name    string
+	sql     string // the whole PREPARE statement
+	context context
 }
 
 // ledger is what is known of the session's state on its server. It belongs to its session.
 type ledger struct {
 	schema    string
 	variables []variable
-	role      string // the last SET ROLE statement
-	texts     []preparedText
-	txnChars  []byte // SQL that restores what SET TRANSACTION said of the next transaction
-	lastGTID  []byte // of the last commit, as the server reported it
-	option    int8   // last COM_SET_OPTION, -1 if none
-	reset     bool   // COM_RESET_CONNECTION was done: variables are the server's defaults, not the handshake's
-	pins      Pin
-	lock      bool // LOCK TABLES is held, as the transaction state tells
+	// names is what the last SET NAMES with a COLLATE said, "utf8mb4 COLLATE utf8mb4_bin": it gives character_set_results a
+	// collation too, which metadata shows. Character sets in variables were set after it.
+	names     string
+	flavor    Flavor
+	collation byte // id of the collation named at login
+	// settings is cached by context; settingsAt is the settingsCount that it is of
+	settings                  string
+	settingsAt, settingsCount uint32
+	role                      string // the last SET ROLE statement
+	texts                     []preparedText
+	txnChars                  []byte // SQL that restores what SET TRANSACTION said of the next transaction
+	lastGTID                  []byte // of the last commit, as the server reported it
+	option                    int8   // last COM_SET_OPTION, -1 if none
+	reset                     bool   // COM_RESET_CONNECTION was done: variables are the server's defaults, not the handshake's
+	pins                      Pin
+	vague                     Pin // those of pins that no statement is known to take away
+	holdings                  []holding
+	lock                      bool // LOCK TABLES is held, as the transaction state tells
 	// unsure: code that is not in the text failed, and an ERR packet does not tell whether it had begun a transaction
 	unsure   bool
 	command  uint32 // counts commands
 	status   wire.Status
+	used     bool // the schema was chosen since COM_RESET_CONNECTION
 	insertID uint64
+	// insertIDSet: LAST_INSERT_ID was set by an expression, whose value only the server knows
+	insertIDSet bool
+	users       userVariables
+	charsets    uint32 // counts changes of character sets and collations, from 1 on
 	// multibyte is the shape of character_set_client, whose trailing bytes may look like quotes
 	multibyte sqlclass.Multibyte
 }
 
-func newLedger(schema string) ledger { return ledger{schema: schema, option: -1} }
+func newLedger(schema string, collation byte, flavor Flavor) ledger {
+	return ledger{schema: schema, option: -1, charsets: 1, collation: collation, flavor: flavor}
+}
 
-// clear forgets what COM_RESET_CONNECTION undoes; the schema stays.
+// clear forgets what COM_RESET_CONNECTION undoes; the schema and the role stay (MariaDB 10.11, MySQL 9.7).
 func (l *ledger) clear() {
 	*l = ledger{
-		schema: l.schema, option: l.option, reset: true, txnChars: l.txnChars[:0], lastGTID: l.lastGTID, command: l.command,
+		schema: l.schema, role: l.role, option: l.option, reset: true, txnChars: l.txnChars[:0], lastGTID: l.lastGTID, command: l.command, charsets: l.charsets + 1,
+		collation: l.collation, flavor: l.flavor,
 		status: l.status &^ (wire.StatusInTrans | wire.StatusInTransReadonly), pins: l.pins & PinAuth,
 	}
 }
@@ -99,6 +118,8 @@ func (l *ledger) reported(name string) bool {
 // setSource notes an assignment by its SQL source, for variables that the server does not report.
 func (l *ledger) setSource(name, source string) {
 	name = strings.ToLower(name)
+	l.charsets++
+	l.settingsCount++
 	for i := range l.variables {
 		if l.variables[i].name == name {
 			l.variables[i] = variable{name: name, value: source, raw: true}
@@ -133,6 +154,13 @@ func multibyteOf(collation byte) sqlclass.Multibyte {
 
 // afterVariable: a new connection character set resets the collation to its default.
 func (l *ledger) afterVariable(name, value string) {
+	if strings.HasPrefix(name, "character_set_") || name == "collation_connection" {
+		l.charsets++
+		l.settingsCount++
+	}
+	if name == "sql_mode" {
+		l.settingsCount++
+	}
 	if name == "character_set_client" {
 		l.multibyte = sqlclass.MultibyteOf(value)
 	}
@@ -147,9 +175,29 @@ func (l *ledger) afterVariable(name, value string) {
 	}
 }
 
+// setNames notes a SET NAMES; names is "" when it had no COLLATE. With alone, no other character set was assigned beside
+// it, and what the server reported came from it.
+func (l *ledger) setNames(names string, alone bool) {
+	l.names = names
+	l.charsets++
+	l.settingsCount++
+	if names == "" || !alone {
+		return
+	}
+	kept := l.variables[:0]
+	for _, v := range l.variables {
+		switch v.name {
+		case "character_set_client", "character_set_results", "character_set_connection", "collation_connection":
+		default:
+			kept = append(kept, v)
+		}
+	}
+	l.variables = kept
+}
+
 func (l *ledger) setText(name, sql string) {
 	l.dropText(name)
-	l.texts = append(l.texts, preparedText{name: name, sql: sql})
+	l.texts = append(l.texts, preparedText{name: name, sql: sql, context: l.context()})
 }
 
 func (l *ledger) dropText(name string) {

@@ -17,9 +17,7 @@ func TestPinsAndReleases(t *testing.T) {
 		want Pin
 	}{
 		{"nothing", func(r *rig) { r.sql("INSERT INTO t VALUES (1)", auto) }, 0},
-		{"user variable", func(r *rig) { r.sql("SET @a=1", auto, stateChanged...) }, PinUserVariable},
-		{"select into, unreported", func(r *rig) { r.sql("SELECT 1 INTO @a", auto) }, PinUserVariable},
-		{"user variable in a statement that fails", func(r *rig) { r.run(query("SELECT @a:=1, f FROM t"), refusal(1146)) }, PinUserVariable},
+		{"user variable whose name is not ASCII", func(r *rig) { r.sql("SET @ä=1", auto, stateChanged...) }, PinUserVariable},
 		{"temporary table", func(r *rig) { r.sql("CREATE TEMPORARY TABLE x (a INT)", auto, stateChanged...) }, PinTempTable},
 		{"temporary table, refused", func(r *rig) { r.run(query("CREATE TEMPORARY TABLE x (a INT)"), refusal(1050)) }, 0},
 		{"named lock", func(r *rig) { r.sql("DO GET_LOCK('a',1)", auto) }, PinNamedLock},
@@ -32,6 +30,44 @@ func TestPinsAndReleases(t *testing.T) {
 		{"xa prepared", func(r *rig) { r.sql("XA START 'x'", auto); r.sql("XA END 'x'", auto); r.sql("XA PREPARE 'x'", auto) }, PinXA},
 		{"xa done", func(r *rig) { r.sql("XA START 'x'", auto); r.sql("XA COMMIT 'x' ONE PHASE", auto) }, 0},
 		{"xa commit fails", func(r *rig) { r.sql("XA START 'x'", auto); r.run(query("XA COMMIT 'x'"), refusal(1399)) }, PinXA},
+		{"global lock released", func(r *rig) { r.sql("FLUSH TABLES WITH READ LOCK", auto); r.sql("UNLOCK TABLES", auto) }, 0},
+		{"lock of the instance is none of tables", func(r *rig) { r.sql("LOCK INSTANCE FOR BACKUP", auto); r.sql("UNLOCK TABLES", auto) }, PinGlobalLock},
+		{"named lock released", func(r *rig) { r.sql("SELECT GET_LOCK('a',1)", auto); r.sql("SELECT RELEASE_LOCK('A')", auto) }, 0},
+		{"named lock taken twice", func(r *rig) {
+			r.sql("SELECT GET_LOCK('a',1)", auto)
+			r.sql("SELECT GET_LOCK('a',1)", auto)
+			r.sql("DO RELEASE_LOCK('a')", auto)
+		}, PinNamedLock},
+		{"one of two named locks released", func(r *rig) {
+			r.sql("SELECT GET_LOCK('a',1)", auto)
+			r.sql("SELECT GET_LOCK('b',1)", auto)
+			r.sql("DO RELEASE_LOCK('a')", auto)
+		}, PinNamedLock},
+		{"named lock released perhaps", func(r *rig) {
+			r.sql("SELECT GET_LOCK('a',1)", auto)
+			r.sql("SELECT RELEASE_LOCK('a') FROM t", auto)
+		}, PinNamedLock},
+		{"named locks taken in a way that tells no name", func(r *rig) {
+			r.sql("SELECT GET_LOCK(CONCAT('a'),1)", auto)
+			r.sql("SELECT GET_LOCK('a',1)", auto)
+			r.sql("SELECT RELEASE_LOCK('a')", auto)
+		}, PinNamedLock},
+		{"temporary table dropped", func(r *rig) {
+			r.sql("CREATE TEMPORARY TABLE x (a INT)", auto, stateChanged...)
+			r.sql("DROP TEMPORARY TABLE IF EXISTS app.x", auto, stateChanged...)
+		}, 0},
+		{"temporary table dropped after it got another name", func(r *rig) {
+			r.sql("CREATE TEMPORARY TABLE x (a INT)", auto, stateChanged...)
+			r.sql("ALTER TABLE x RENAME y", auto)
+			r.sql("DROP TEMPORARY TABLE IF EXISTS x", auto)
+		}, PinTempTable},
+		{"one of two temporary tables dropped", func(r *rig) {
+			r.sql("CREATE TEMPORARY TABLE x (a INT)", auto, stateChanged...)
+			r.sql("CREATE TEMPORARY TABLE y (a INT)", auto, stateChanged...)
+			r.sql("DROP TEMPORARY TABLE y", auto, stateChanged...)
+		}, PinTempTable},
+		{"handler closed", func(r *rig) { r.sql("HANDLER t OPEN AS h", auto); r.sql("HANDLER h CLOSE", auto) }, 0},
+		{"another handler closed", func(r *rig) { r.sql("HANDLER t OPEN", auto); r.sql("HANDLER h CLOSE", auto) }, PinHandler},
 		{"handler", func(r *rig) { r.sql("HANDLER t OPEN", auto) }, PinHandler},
 		{"clock", func(r *rig) { r.sql("SET timestamp=1", auto, setVar("timestamp", "0")...) }, PinClock},
 		{"routine", func(r *rig) { r.sql("CALL p()", auto, stateChanged...) }, PinRoutine},
@@ -42,13 +78,13 @@ func TestPinsAndReleases(t *testing.T) {
 			r.run(query("SET net_buffer_length=2048; SELECT x"), append(okay(auto|wire.StatusMoreResults), refusal(1054)...))
 		}, PinUnknown},
 		{"cleared by reset", func(r *rig) {
-			r.sql("SET @a=1", auto, stateChanged...)
+			r.sql("HANDLER t OPEN", auto)
 			r.run(packet(0, wire.ComResetConnection), okay(auto))
 		}, 0},
 		{"kept by a refused reset", func(r *rig) {
-			r.sql("SET @a=1", auto, stateChanged...)
+			r.sql("HANDLER t OPEN", auto)
 			r.run(packet(0, wire.ComResetConnection), refusal(1227))
-		}, PinUserVariable},
+		}, PinHandler},
 		{"binary log", func(r *rig) { r.run(packet(0, wire.ComRegisterSlave), okay(auto)) }, PinReplication},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -96,7 +132,12 @@ func TestRebuildText(t *testing.T) {
 func TestCollationOfSetNames(t *testing.T) {
 	r := trackedRig(t)
 	r.sql("SET NAMES utf8mb4 COLLATE utf8mb4_bin", auto, setVar("character_set_connection", "utf8mb4")...)
-	want := "SET SESSION character_set_connection='utf8mb4',SESSION collation_connection=utf8mb4_bin"
+	want := "SET NAMES utf8mb4 COLLATE utf8mb4_bin"
+	if got := r.rebuilt(); len(got) != 1 || got[0] != want {
+		t.Errorf("%q", got)
+	}
+	r.sql("SET character_set_results=utf8mb4", auto, setVar("character_set_results", "utf8mb4")...)
+	want += ",SESSION character_set_results='utf8mb4'"
 	if got := r.rebuilt(); len(got) != 1 || got[0] != want {
 		t.Errorf("%q", got)
 	}

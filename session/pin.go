@@ -8,7 +8,7 @@ type Pin uint32
 // The reasons. Unless said otherwise one stays until COM_RESET_CONNECTION or COM_CHANGE_USER.
 const (
 	PinTempTable    Pin = 1 << iota // a temporary table was created
-	PinUserVariable                 // a user variable was assigned
+	PinUserVariable                 // user variables whose values cannot be read, or were lost with the server connection
 	PinNamedLock                    // GET_LOCK; until RELEASE_ALL_LOCKS
 	PinHandler                      // HANDLER .. OPEN
 	PinGlobalLock                   // FLUSH TABLES WITH READ LOCK, LOCK INSTANCE, BACKUP STAGE
@@ -17,7 +17,7 @@ const (
 	PinCursor                       // a server-side cursor is open; until it is read or closed
 	PinLongData                     // COM_STMT_SEND_LONG_DATA awaits its execution
 	PinClock                        // SET timestamp, insert_id or rand_seed: values the server reports wrongly
-	PinInsertID                     // LAST_INSERT_ID was set by an expression
+	PinInsertID                     // LAST_INSERT_ID was set by an expression and lost with the server connection
 	PinRoutine                      // a routine changed session state that the server does not name
 	PinUnknown                      // session state changed and nothing explains how
 	PinUninspected                  // a statement was too long to be inspected

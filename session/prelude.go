@@ -12,6 +12,7 @@ type expectation struct {
 	command   byte
 	statement *statement // being prepared again
 	what      string     // for errors
+	fetch     bool       // its answer is a result set that is wanted whole
 }
 
 // prelude is a batch of commands sent on the session's behalf, whose responses the client never sees.
@@ -19,11 +20,13 @@ type prelude struct {
 	tracker wire.Tracker
 	queue   []expectation
 	at      int
+	fetched []byte // the packets of an answer that is wanted
+	refusal *wire.ServerError
 }
 
 func (p *prelude) begin(f wire.Features) {
 	p.tracker = wire.NewTracker(f)
-	p.queue, p.at = p.queue[:0], 0
+	p.queue, p.at, p.refusal = p.queue[:0], 0, nil
 }
 
 func (p *prelude) expect(e expectation) {
@@ -53,6 +56,12 @@ func (c *Core) Prelude(buf []byte) (n int, done bool, err error) {
 	for p.at < len(p.queue) {
 		m, f := p.tracker.Feed(buf[n:])
 		e := p.queue[p.at]
+		if e.fetch && f.Mark != wire.MarkERR {
+			p.fetched = append(p.fetched, buf[n:n+m]...)
+			if len(p.fetched) > maxFetched {
+				return n, false, &RefusedError{What: e.what, Err: fmt.Errorf("they take more than %d bytes", maxFetched)}
+			}
+		}
 		switch f.Mark {
 		case wire.MarkMore:
 			return n + m, false, nil
@@ -60,10 +69,13 @@ func (c *Core) Prelude(buf []byte) (n int, done bool, err error) {
 			return n, false, fmt.Errorf("%w: unexpected answer when trying to %s", ErrProtocol, e.what)
 		case wire.MarkERR:
 			err := refused(e, buf[n+f.Start:n+f.End])
-			if e.what != setUpTracking || !expired(err) {
+			switch {
+			case e.what == setUpTracking && expired(err):
+				c.ledger.pins |= PinExpired // what is not reported can't be restored
+			case e.statement != nil && errors.As(err, &p.refusal):
+			default:
 				return n, false, err
 			}
-			c.ledger.pins |= PinExpired // what is not reported can't be restored
 		case wire.MarkPrepareOK:
 			if err := c.reprepared(e.statement, buf[n+f.Start:n+f.End]); err != nil {
 				return n, false, err
@@ -77,6 +89,12 @@ func (c *Core) Prelude(buf []byte) (n int, done bool, err error) {
 		n += m
 		if !f.Last {
 			continue
+		}
+		if e.fetch {
+			if err := c.fetched(p.fetched); err != nil {
+				return n, false, &RefusedError{What: e.what, Err: err}
+			}
+			p.fetched = nil
 		}
 		if p.at++; p.at < len(p.queue) {
 			p.tracker.Begin(p.queue[p.at].command)
@@ -112,16 +130,20 @@ func refused(e expectation, pkt []byte) error {
 	return &RefusedError{What: e.what, Err: se}
 }
 
-// reprepared notes the new id of a statement. Another shape than before means that the tables changed: what the
-// client knows of the statement is wrong then, so the session cannot go on silently.
+// Refusal is the server's error if the last prelude could not prepare a statement again (NeedsPrepare): it is the answer to
+// the client's command, as from a server that finds the tables of a statement changed. The server connection is well.
+func (c *Core) Refusal() *wire.ServerError { return c.prelude.refusal }
+
+// reprepared notes the new id of a statement. It may have other columns than before when a table was altered meanwhile;
+// its executions tell the client, as they do when a server prepares a statement again by itself.
 func (c *Core) reprepared(st *statement, pkt []byte) error {
 	if st == nil {
 		return nil
 	}
-	columns, params := st.columns, st.params
+	params := st.params
 	st.readShape(pkt)
-	if st.columns != columns || st.params != params {
-		return &RefusedError{What: "prepare a statement again", Err: fmt.Errorf("it has %d columns and %d parameters now, %d and %d before", st.columns, st.params, columns, params)}
+	if st.params != params {
+		return &RefusedError{What: "prepare a statement again", Err: fmt.Errorf("it has %d parameters now, %d before", st.params, params)}
 	}
 	st.serverID, st.generation, st.sentTypes = getID(pkt), c.generation, false
 	return nil

@@ -22,6 +22,10 @@ func (c *Core) Attach() []byte {
 	if c.ledger.reset {
 		b = append(b, 1, 0, 0, 0, wire.ComResetConnection)
 		c.prelude.expect(expectation{command: wire.ComResetConnection, what: "reset the connection"})
+		if c.ledger.used && c.ledger.schema != "" { // it also sets character_set_database, which the reset has undone
+			c.prelude.expect(expectation{command: wire.ComInitDB, what: "use the schema"})
+			b = wire.AppendPacket(b, 0, append([]byte{wire.ComInitDB}, c.ledger.schema...))
+		}
 	}
 	if c.tracking {
 		b = c.appendQuery(b, c.trackingSQL(), setUpTracking)
@@ -29,15 +33,16 @@ func (c *Core) Attach() []byte {
 	if sql := c.variablesSQL(); sql != "" {
 		b = c.appendQuery(b, sql, "restore session variables")
 	}
+	if sql := c.ledger.users.sql(); sql != "" {
+		b = c.appendQuery(b, sql, "restore user variables")
+	}
 	if id := c.ledger.insertID; id != 0 {
 		b = c.appendQuery(b, "SET last_insert_id="+strconv.FormatUint(id, 10), "restore LAST_INSERT_ID()")
 	}
 	if c.ledger.role != "" {
 		b = c.appendQuery(b, c.ledger.role, "restore the role")
 	}
-	for _, t := range c.ledger.texts {
-		b = c.appendQuery(b, t.sql, "prepare "+t.name+" again")
-	}
+	b = c.appendTexts(b)
 	if c.ledger.option >= 0 {
 		b = append(b, 3, 0, 0, 0, wire.ComSetOption, byte(c.ledger.option), 0)
 		c.prelude.expect(expectation{command: wire.ComSetOption, what: "restore the multi-statement option"})
@@ -87,13 +92,19 @@ func (c *Core) trackingSQL() string {
 // variablesSQL restores the session's variables in one list: a refused list applies nothing (seen on both flavours).
 // sql_mode goes first because it changes how the rest is read, the collation after the character sets, autocommit last.
 func (c *Core) variablesSQL() string {
-	if len(c.ledger.variables) == 0 {
+	if len(c.ledger.variables) == 0 && c.ledger.names == "" {
 		return ""
 	}
 	var b strings.Builder
 	b.WriteString("SET ")
 	sep := ""
 	for pass := range 4 {
+		if pass == 1 && c.ledger.names != "" {
+			b.WriteString(sep)
+			b.WriteString("NAMES ")
+			b.WriteString(c.ledger.names)
+			sep = ","
+		}
 		for _, v := range c.ledger.variables {
 			if variablePass(v.name) != pass {
 				continue

@@ -40,6 +40,17 @@ func TestTransactionStateIsAskedForAfterAnError(t *testing.T) {
 	}
 }
 
+// A PREPARE that fails deallocates the statement that had the name.
+func TestFailedPrepareDropsTheOldOne(t *testing.T) {
+	r := trackedRig(t)
+	r.sql("PREPARE p FROM 'SELECT 1'", auto, stateChanged...)
+	r.sql("PREPARE q FROM 'SELECT 2'", auto, stateChanged...)
+	r.run(query("PREPARE P FROM 'SELECT nonsense'"), refusal(1054))
+	if got := r.rebuilt(); !slices.Equal(got, []string{"PREPARE q FROM 'SELECT 2'"}) {
+		t.Errorf("rebuilt with %q", got)
+	}
+}
+
 func TestLastInsertIDSurvives(t *testing.T) {
 	r := trackedRig(t)
 	r.run(query("INSERT INTO t VALUES ()"), packet(1, 0, 1, 42, byte(auto), byte(auto>>8), 0, 0))

@@ -97,6 +97,12 @@ func (c *Core) learnEOF(pkt []byte) {
 		}
 	}
 	c.setStatus(s)
+	c.saw.eof = true
+	if c.saw.eofState && !c.Busy() {
+		// The report comes with the next OK, maybe on no connection of ours: a statement outside a transaction has used up
+		// what SET TRANSACTION said.
+		c.ledger.txnChars = c.ledger.txnChars[:0]
+	}
 }
 
 func (c *Core) learnPrepare(pkt []byte) {
@@ -133,12 +139,28 @@ func (c *Core) setStatus(s wire.Status) {
 	}
 }
 
+// owesReport reports whether a result that ended with an EOF packet, which has no room for a report, may have left one
+// that matters: of what code outside the text did, or of a transaction that used up what SET TRANSACTION said. MySQL 9.7
+// gives it with the next OK; MariaDB loses it but sets a flag in the EOF packet.
+func (c *Core) owesReport() bool {
+	return c.effects.Has(sqlclass.Opaque|sqlclass.UnknownFunction|sqlclass.Unclear) ||
+		c.config.Flavor == MySQL && len(c.ledger.txnChars) > 0 && !c.Busy()
+}
+
 // FollowUp gives bytes that must go to the server after the command that has just finished, before the next one; nil
-// ordinarily: session tracking is set up again when the client reset the connection or changed the trackers, and after
-// an error in a transaction the server is asked whether that goes on. Their response is a prelude.
+// ordinarily: session tracking is set up again when the client reset the connection or changed the trackers, after an
+// error in a transaction or without autocommit the server is asked whether that goes on, and where a result ended with an EOF packet, what a
+// routine did to the session. Their response is a prelude.
 func (c *Core) FollowUp() []byte {
-	if c.saw.failed && c.Busy() {
-		// An ERR packet does not tell whether the transaction is still open: some errors end it.
+	if c.saw.eof && !c.saw.failed && c.tracking && c.owesReport() {
+		c.prelude.begin(c.features)
+		c.prelude.expect(expectation{command: wire.ComPing, what: "ask for the state of the session"})
+		c.scratch = append(c.scratch[:0], 1, 0, 0, 0, wire.ComPing)
+		return c.scratch
+	}
+	if c.saw.failed && c.tracking && (c.Busy() || !c.Autocommit()) {
+		// An ERR packet does not tell whether a transaction is open: some errors end it, and without autocommit a statement
+		// that fails may have begun one.
 		c.prelude.begin(c.features)
 		c.prelude.expect(expectation{command: wire.ComPing, what: "ask for the state of the transaction"})
 		c.scratch = append(c.scratch[:0], 1, 0, 0, 0, wire.ComPing)

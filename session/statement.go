@@ -19,6 +19,8 @@ type statement struct {
 	types      []byte // parameter types of the last execution that sent them, as they stand in the packet
 	typeCount  int    // how many types these are
 	effects    sqlclass.Effect
+	context    context
+	users      []string // user variables that it names, if it assigns any
 	verb       sqlclass.Verb
 	readOnly   bool
 	sentTypes  bool // the present server connection knows types

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/onewriter/onewriter/internal/wire"
@@ -117,19 +118,63 @@ func TestClosedElsewhereIsAnsweredLocally(t *testing.T) {
 	}
 }
 
-func TestStatementWithOtherShapeIsRefused(t *testing.T) {
+func TestStatementOfAnAlteredTable(t *testing.T) {
 	r := trackedRig(t)
 	id := r.prepare("SELECT * FROM t", 1, 2, 0)
+	again := func(answer []byte) error {
+		r.core.Detach()
+		r.attach()
+		command := execute(id, nil)
+		if _, _, err := r.core.Peek(command); err != nil {
+			t.Fatal(err)
+		}
+		r.core.NeedsPrepare(command)
+		_, _, err := r.core.Prelude(answer)
+		return err
+	}
+	if err := again(prepared(1, 3, 0)); err != nil {
+		t.Errorf("another column, which executions tell of: %v", err)
+	}
+	if err := again(refusal(1146)); err != nil || r.core.Refusal() == nil || r.core.Refusal().Code != 1146 {
+		t.Errorf("a table that is gone: %v, %v", err, r.core.Refusal())
+	}
+	err := again(prepared(1, 3, 1))
+	if refused := (*RefusedError)(nil); !errors.As(err, &refused) || r.core.Refusal() != nil {
+		t.Errorf("another number of parameters: %v", err)
+	}
+}
+
+// A statement is prepared again in the schema and under the settings of its first time.
+func TestStatementIsPreparedAgainInItsContext(t *testing.T) {
+	r := newRig(t, Config{Flavor: MariaDB, Client: clientCaps, Server: serverCaps, Schema: "app", Collation: 45})
+	id := r.prepare("SELECT * FROM t", 1, 1, 0)
+	r.sql("SET sql_mode='ANSI'", auto, setVar("sql_mode", "ANSI")...)
+	r.sql("USE other", auto, change(wire.TrackSchema, str("other")...)...)
+	r.sql("PREPARE p FROM 'SELECT 1'", auto, stateChanged...)
+	r.sql("SET NAMES latin1 COLLATE latin1_bin", auto, setVar("character_set_client", "latin1")...)
 	r.core.Detach()
-	r.attach()
+	ansi := "SET SESSION sql_mode='ANSI',SESSION character_set_client="
+	want := []string{
+		"SET SESSION sql_mode='ANSI',NAMES latin1 COLLATE latin1_bin", ansi + "utf8mb4,SESSION collation_connection=45,SESSION character_set_results=utf8mb4", "PREPARE p FROM 'SELECT 1'",
+		"SET SESSION sql_mode='ANSI',NAMES latin1 COLLATE latin1_bin",
+	}
+	if got := r.attach()[1:]; !slices.Equal(got, want) {
+		t.Errorf("rebuilt with %q, want %q", got, want)
+	}
 	command := execute(id, nil)
 	if _, _, err := r.core.Peek(command); err != nil {
 		t.Fatal(err)
 	}
-	r.core.NeedsPrepare(command)
-	_, _, err := r.core.Prelude(prepared(1, 3, 0))
-	if refused := (*RefusedError)(nil); !errors.As(err, &refused) {
-		t.Errorf("%v", err)
+	want = []string{
+		"\x03SET SESSION sql_mode=DEFAULT,SESSION character_set_client=utf8mb4,SESSION collation_connection=45,SESSION character_set_results=utf8mb4", "\x02app", "\x16SELECT * FROM t",
+		"\x03SET SESSION sql_mode='ANSI',NAMES latin1 COLLATE latin1_bin", "\x02other",
+	}
+	var got []string
+	for _, p := range packets(t, r.core.NeedsPrepare(command)) {
+		got = append(got, string(p))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("prepared again with %q, want %q", got, want)
 	}
 }
 

@@ -39,6 +39,9 @@ type Assignment struct {
 	Name string
 	// Value is the source text of the value, without comments around it.
 	Value string
+	// Unscoped says that the variable was written @@name: for those of the transaction
+	// that is the next one only.
+	Unscoped bool
 	// Literal says that Value is one literal or word (5, -1, 'x', ON, DEFAULT),
 	// which means the same wherever and whenever it is sent again.
 	Literal bool
@@ -153,7 +156,8 @@ func (r *reader) assignment(t token, scope *Scope) (Assignment, bool) {
 
 // variable reads [scope] name = value. A scope behind @@ holds for this name only.
 func (r *reader) variable(t token, scope *Scope) (Assignment, bool) {
-	if t.kind == tokenSysVar {
+	unscoped := t.kind == tokenSysVar
+	if unscoped {
 		own := ScopeSession
 		if *scope == ScopeStatement {
 			own = ScopeStatement
@@ -162,6 +166,7 @@ func (r *reader) variable(t token, scope *Scope) (Assignment, bool) {
 	}
 	switch t.entry.word() {
 	case wordGlobal, wordSession, wordLocal:
+		unscoped = false
 		switch {
 		case *scope == ScopeStatement:
 		case t.entry.word() == wordGlobal:
@@ -180,7 +185,7 @@ func (r *reader) variable(t token, scope *Scope) (Assignment, bool) {
 	if w := t.entry.word(); w == wordTransaction || w == wordAuthorization {
 		return Assignment{}, false
 	}
-	a := Assignment{Scope: *scope, Name: strings.ToLower(r.name(t))}
+	a := Assignment{Scope: *scope, Name: strings.ToLower(r.name(t)), Unscoped: unscoped}
 	return a, r.assigned() && r.value(&a, r.next())
 }
 

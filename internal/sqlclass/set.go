@@ -17,6 +17,10 @@ func (c *classifier) set() {
 			itemGlobal = global
 		}
 		c.assignment(t, itemGlobal)
+		if t.entry.word() == wordTransaction { // the commas behind it are its own
+			c.rest()
+			return
+		}
 		if c.skipItem() == wordFor {
 			return
 		}
