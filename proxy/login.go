@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -63,6 +64,7 @@ func (s *clientSession) welcome() error {
 	s.alert.mute(s.clientTC, time.Now().Add(s.cluster.config.HandshakeTimeout))
 
 	s.salt = auth.NewSalt()
+	shown := s.certificate()
 	response, err := auth.Greet(ctx, client, s.greeting(), s.listener.config.TLS)
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -73,7 +75,7 @@ func (s *clientSession) welcome() error {
 	if s.listener.config.RequireTLS && !client.Secure() {
 		return s.refuseLogin(client, errInsecure(s.listener.config.Address))
 	}
-	if err := s.authenticate(ctx, client, response); err != nil {
+	if err := s.authenticate(ctx, client, response, shown); err != nil {
 		return s.refuseLogin(client, err)
 	}
 	s.alert.unmute(s.clientTC)
@@ -168,7 +170,7 @@ func (s *clientSession) greeting() wire.Greeting {
 }
 
 // authenticate runs the exchange with the client; the server judges.
-func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketConn, r wire.HandshakeResponse) error {
+func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketConn, r wire.HandshakeResponse, shown *tls.Certificate) error {
 	s.login = backend.LoginParams{
 		User: r.User, Database: r.Database, Charset: r.Charset, Capabilities: r.Capabilities.WithoutCompression(),
 		MaxPacket: r.MaxPacket, Attrs: s.attributes(r.Attrs), Origin: s.origin.Load().Header,
@@ -199,6 +201,9 @@ func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketCon
 	ok, err := s.core.Login(result.OK)
 	if err != nil {
 		return err
+	}
+	if client.Secure() {
+		ok = s.vouch(ok, result, shown, conn.Version)
 	}
 	return client.WritePacket(ok)
 }

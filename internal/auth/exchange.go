@@ -37,6 +37,9 @@ type Request struct {
 type Result struct {
 	Secret Secret
 	OK     []byte // payload of the server's OK packet, still to be sent to the client
+
+	plugin string // the last one that the client has answered
+	salt   []byte // and the salt it answered
 }
 
 // exchange is one login under way. It belongs to one goroutine.
@@ -66,6 +69,7 @@ func (a *Authenticator) Login(ctx context.Context, r Request) (Result, error) {
 	result, err := x.run(ctx)
 	r.Client.Wipe()
 	clear(x.reply)
+	result.plugin, result.salt = x.plugin, x.salt
 	if !isDenied(err) {
 		return result, err
 	}

@@ -11,9 +11,10 @@ import (
 // reads the client's answer. Offer TLS by a config that is not nil; ClientSSL is then added to the greeting. The
 // capabilities of the answer are those negotiated. The caller sets the deadline.
 func Greet(ctx context.Context, client *wire.PacketConn, g wire.Greeting, config *tls.Config) (wire.HandshakeResponse, error) {
-	g.Capabilities &^= wire.ClientSSL
+	const offer = wire.ClientSSL | wire.ClientSSLVerifyServerCert
+	g.Capabilities &^= offer
 	if config != nil {
-		g.Capabilities |= wire.ClientSSL
+		g.Capabilities |= offer
 	}
 	if err := client.WritePacket(g.AppendTo(nil)); err != nil {
 		return wire.HandshakeResponse{}, err

@@ -62,7 +62,7 @@ const (
 	knownExtended = MariaDBProgress | MariaDBStmtBulk | MariaDBExtendedMetadata | MariaDBCacheMetadata | MariaDBBulkUnitResults
 
 	// perHop are features that each hop settles for itself: a client's choice says nothing about the server's side.
-	perHop = ClientSSL | ClientCompress | ClientZstd
+	perHop = ClientSSL | ClientSSLVerifyServerCert | ClientCompress | ClientZstd
 
 	// serverSide is what the login towards a server needs whatever the client can do.
 	serverSide = ClientProtocol41 | ClientSecureConnection | ClientPluginAuth | ClientPluginAuthLenEncClientData

@@ -91,6 +91,24 @@ func (o OK) Strip(pkt []byte) []byte {
 	return pkt[:HeaderSize+end]
 }
 
+// WithInfo gives a copy of an OK packet's payload with another text.
+func WithInfo(payload, info []byte) ([]byte, error) {
+	o, err := ParseOK(payload)
+	if err != nil {
+		return nil, err
+	}
+	rest := payload[o.infoAt:]
+	if len(rest) > 0 {
+		_, n, ok := ReadLenEncBytes(rest)
+		if !ok {
+			return nil, ErrMalformed
+		}
+		rest = rest[n:]
+	}
+	out := append(make([]byte, 0, len(payload)+len(info)+9), payload[:o.infoAt]...)
+	return append(AppendLenEncBytes(out, info), rest...), nil
+}
+
 // PutHeader writes a packet header for a payload of n bytes (at most MaxPayload) with sequence number seq into dst.
 func PutHeader(dst []byte, n int, seq byte) {
 	dst[0], dst[1], dst[2], dst[3] = byte(n), byte(n>>8), byte(n>>16), seq

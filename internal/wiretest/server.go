@@ -46,6 +46,7 @@ type Server struct {
 	heard  []string         // guarded by mu
 	notify chan struct{}    // guarded by mu; closed at each statement
 	caps   wire.Capability  // guarded by mu
+	poses  string           // guarded by mu; the version it claims to be
 	nextID uint32           // guarded by mu
 	mute   bool             // guarded by mu; accept and say nothing
 	silent string           // guarded by mu; statements that begin so are left unanswered
@@ -68,6 +69,7 @@ func Start(t testing.TB, name string) *Server {
 	}
 	s := &Server{
 		Name: name, listener: ln, conns: map[*peer]bool{}, script: map[string]Reply{}, notify: make(chan struct{}), caps: Capabilities,
+		poses: "8.0.99-scripted",
 	}
 	s.wg.Add(1)
 	go s.accept()
@@ -113,6 +115,13 @@ func (s *Server) Silence(prefix string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.silent = prefix
+}
+
+// Pose makes later greetings claim to come from a server of that version.
+func (s *Server) Pose(version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.poses = version
 }
 
 // Forget takes capabilities from the server's greeting.
@@ -166,7 +175,7 @@ func (s *Server) accept() {
 		s.mu.Lock()
 		s.conns[p] = true
 		s.nextID++
-		id, caps, mute := s.nextID, s.caps, s.mute
+		id, caps, poses, mute := s.nextID, s.caps, s.poses, s.mute
 		s.wg.Add(1)
 		s.mu.Unlock()
 		go func() {
@@ -174,7 +183,7 @@ func (s *Server) accept() {
 			if mute {
 				_, _ = conn.Read(make([]byte, 1))
 			} else {
-				p.run(id, caps)
+				p.run(id, caps, poses)
 			}
 			_ = conn.Close()
 			s.mu.Lock()
@@ -184,9 +193,9 @@ func (s *Server) accept() {
 	}
 }
 
-func (p *peer) run(id uint32, caps wire.Capability) {
+func (p *peer) run(id uint32, caps wire.Capability, version string) {
 	g := wire.Greeting{
-		Version: "8.0.99-scripted", ConnID: id, Salt: [wire.SaltLen]byte([]byte("abcdefghijklmnopqrst")), Capabilities: caps,
+		Version: version, ConnID: id, Salt: [wire.SaltLen]byte([]byte("abcdefghijklmnopqrst")), Capabilities: caps,
 		Charset: 45, Status: wire.StatusAutocommit, AuthPlugin: "mysql_native_password",
 	}
 	if p.pc.WritePacket(g.AppendTo(nil)) != nil {
