@@ -80,6 +80,7 @@ var kinds = []Kind{
 	{"BACKUP_ON_PRIMARY", Info, BlocksNever, "A backup runs on the primary; it could use the standby's listener, which follows the role."},
 	{"OTHER_MANAGER", Warning, BlocksNever, "Another manager of the cluster is at work: two deciders make two primaries."},
 	{"UNKNOWN_REPLICA", Info, BlocksNever, "A replica reads from a server and is not one of the cluster."},
+	{"PROXY_PROTOCOL", Critical, BlocksNever, "`server_proxy_protocol` is set and the server does not take it from this host: no client can log in there."},
 	{"LINK_PLAIN", Info, BlocksNever, "Replication goes over the network unencrypted."},
 }
 

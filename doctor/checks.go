@@ -49,5 +49,6 @@ var checks = []check{
 	{codes: []string{"BACKUP_ON_PRIMARY"}, each: backups},
 	{codes: []string{"OTHER_MANAGER"}, each: managers},
 	{codes: []string{"UNKNOWN_REPLICA"}, each: strangers},
+	{codes: []string{"PROXY_PROTOCOL"}, each: proxyProtocol},
 	{codes: []string{"LINK_PLAIN"}, each: linkEncryption},
 }

@@ -40,6 +40,8 @@ type Config struct {
 	Ignore []string
 	// Automatic: a failover may happen without an operator. It only changes words.
 	Automatic bool
+	// ProxyProtocol: the servers are told where clients come from by the PROXY protocol.
+	ProxyProtocol bool
 	// Logger gets findings that come and go.
 	Logger zerolog.Logger
 }

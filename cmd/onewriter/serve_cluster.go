@@ -98,7 +98,8 @@ func (cl *cluster) makeEyes(servers []topology.Instance, holder string, connect 
 	}
 	cl.doctor, err = doctor.New(doctor.Config{
 		Cluster: cc.Name, Servers: servers, Connect: connect, ControlUser: cc.Control.User, Primary: cl.data.Primary, Snapshot: cl.monitor.Snapshot,
-		Every: cc.Doctor.Interval, Ignore: cc.Doctor.Ignore, Automatic: cc.Failover.Mode == conf.FailoverAutomatic,
+		ProxyProtocol: cc.ServerProxyProtocol != conf.ProxyProtocolOff,
+		Every:         cc.Doctor.Interval, Ignore: cc.Doctor.Ignore, Automatic: cc.Failover.Mode == conf.FailoverAutomatic,
 		Logger: cl.log.With().Str("part", "doctor").Logger(),
 	})
 	if err != nil {
