@@ -205,6 +205,9 @@ func (c *Cluster) survey(ctx context.Context) error {
 				missing = true
 				continue
 			}
+			if err := c.config.Dialer.Check(g.Greeting); err != nil {
+				c.log.Error().Str("server", i.Name).Err(err).Msg("no client can log in at this server")
+			}
 			g.Release()
 		}
 		if !missing {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 	"testing"
@@ -25,7 +26,8 @@ func TestKillIsRetargeted(t *testing.T) {
 	for sql, want := range map[string]string{
 		"KILL 17":                        "KILL 4000000000",
 		"kill /* x */ query 0x11 ; -- y": "kill /* x */ query 4000000000 ; -- y",
-		"KILL CONNECTION (+'17')":        "KILL CONNECTION (+4000000000)",
+		"KILL CONNECTION (+'17')":        "KILL CONNECTION (+'4000000000')",
+		"KILL'17'":                       "KILL'4000000000'",
 		"KILL SOFT QUERY 17":             "KILL SOFT QUERY 4000000000",
 	} {
 		core := trackedRig(t).core
@@ -124,6 +126,45 @@ func TestPreparedKill(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzKill looks for kills in anything, and sends them on with another id.
+func FuzzKill(f *testing.F) {
+	f.Add(query("KILL QUERY 17"))
+	f.Add(packet(0, wire.ComProcessKill, 17, 0, 0, 0))
+	f.Add(packet(0, wire.ComStmtExecute, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, typeLong, 0, 17, 0, 0, 0))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := trackedRig(t)
+		r.prepare("KILL ?", 1, 1, 0)
+		cmd, need, err := r.core.Peek(b)
+		if err != nil || need > 0 || !cmd.Kills() {
+			return
+		}
+		k, ok := r.core.Kill(b)
+		if !ok {
+			return
+		}
+		size := wire.PayloadLen(b)
+		elsewhere := k.AppendTo(nil, 4711)
+		if k.Replaceable() {
+			r.core.Retarget(k, 4711)
+		}
+		out, n := r.core.Begin(b)
+		if n != wire.HeaderSize+size || wire.PayloadLen(out) != len(out)-wire.HeaderSize {
+			t.Fatalf("used %d of %d bytes, sent %q", n, wire.HeaderSize+size, out)
+		}
+		if k.Replaceable() && !bytes.HasPrefix(out[wire.HeaderSize:], elsewhere) {
+			t.Fatalf("here %q, elsewhere %q", out[wire.HeaderSize:], elsewhere)
+		}
+		if cmd.Code == wire.ComProcessKill {
+			return
+		}
+		// What is sent is a kill of that id, and of nothing else.
+		again, ok := killOf(t, trackedRig(t).core, packet(0, elsewhere...))
+		if !ok || again.ID != 4711 || again.Kind != k.Kind {
+			t.Fatalf("%q kills %d by %s (%v), want %s", elsewhere, again.ID, again.Kind, ok, k.Kind)
+		}
+	})
 }
 
 // TestKillOfAnything feeds damaged packets.

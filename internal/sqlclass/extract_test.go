@@ -94,7 +94,7 @@ func TestKillTarget(t *testing.T) {
 		{"KILL @id", "connection no"},
 		{"KILL QUERY 0x1F", "query 31 0x1F"},
 		{"KILL 0X1F", "connection no"},
-		{"KILL '17'", "connection 17 '17'"},
+		{"KILL'17'", "connection 17 17"},
 		{"KILL QUERY (+ 17) ; ", "query 17 17"},
 		{"KILL (17", "connection no"},
 		{"KILL 17)", "connection no"},

@@ -28,7 +28,7 @@ func (k KillKind) String() string {
 	return "invalid"
 }
 
-// KillOperand is the place of the id in the text of a KILL statement: sql[Start:End].
+// KillOperand is the place of the id in the text of a KILL statement: sql[Start:End], without quotes.
 type KillOperand struct {
 	Kind KillKind
 	// ID is the id of a connection. It is not known while the statement is prepared with a placeholder.
@@ -91,6 +91,7 @@ func (k *KillOperand) operand(r *reader, t token) (ok bool) {
 		return true
 	case t.kind == tokenString:
 		text = unquote(text, r.lex.noBackslash)
+		k.Start, k.End = k.Start+1, k.End-1 // the quotes stay: nothing else may be between KILL and them
 	case t.kind != tokenNumber:
 		return false
 	case len(text) > 2 && text[0] == '0' && text[1] == 'x': // 0X is a name to the servers
