@@ -8,7 +8,7 @@ COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # be set in the source. See ARCHITECTURE.md.
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X=runtime.godebugDefault=schedtrace=2147483647
 
-RACE := ./session/... ./router/... ./proxy/... ./health/... ./failover ./failover/detect ./backend/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/gtid/...
+RACE := ./session/... ./router/... ./proxy/... ./health/... ./failover ./failover/detect ./backend/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/certs ./internal/gtid/...
 
 .PHONY: help build demo test test-unit test-race test-integration bench bars leaks chaos migration lint deps clean
 

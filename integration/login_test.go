@@ -21,6 +21,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/onewriter/onewriter/backend"
 	"github.com/onewriter/onewriter/internal/certtest"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 	"github.com/onewriter/onewriter/internal/wire"
@@ -172,6 +173,7 @@ type lodge struct {
 	pair    *mysqltest.Pair
 	ca      *certtest.Authority // signed everything
 	clients *certtest.Authority // whom the strict listener trusts
+	server  tls.Certificate     // of both servers
 }
 
 func TestLogins(t *testing.T) {
@@ -185,6 +187,10 @@ func TestLogins(t *testing.T) {
 			t.Run("changed passwords", l.changedPasswords)
 			t.Run("changes of user", l.changesOfUser)
 			t.Run("limits", l.limits)
+			t.Run("full server", l.fullServer)
+			if f == mysqltest.MySQL {
+				t.Run("cold caches", l.coldCaches)
+			}
 			t.Run("secrets", l.secrets)
 		})
 	}
@@ -193,6 +199,10 @@ func TestLogins(t *testing.T) {
 func openLodge(t *testing.T, f mysqltest.Flavor) *lodge {
 	l := &lodge{flavor: f, ca: certtest.New(t), clients: certtest.New(t)}
 	cert, key := l.ca.Issue("server")
+	var err error
+	if l.server, err = tls.LoadX509KeyPair(cert, key); err != nil {
+		t.Fatal(err)
+	}
 	config := map[string]string{"ssl-ca": l.ca.File, "ssl-cert": cert, "ssl-key": key}
 	if f == mysqltest.MySQL {
 		config["plugin-load-add"] = "auth_socket.so"
@@ -317,6 +327,10 @@ func (l *lodge) leaf(t *testing.T) *x509.Certificate {
 }
 
 func (l *lodge) certificates(t *testing.T) {
+	out, err := exec.Command(executable, "config", "fingerprints", l.config).CombinedOutput()
+	if err != nil || strings.Count(string(out), backend.FingerprintOf(l.server.Leaf).String()) != 1 || !strings.Contains(string(out), "CN=server") {
+		t.Errorf("config fingerprints: %v\n%s", err, out)
+	}
 	first := l.leaf(t)
 	session, err := dial(t, l.primary, &tls.Config{RootCAs: l.ca.Pool(), ServerName: "127.0.0.1"})
 	if err != nil {
@@ -699,5 +713,62 @@ func (l *lodge) limits(t *testing.T) {
 		}
 		_, err = whoami(t.Context(), hourly.pool(t, addr))
 		wantCode(t, err, 1226)
+	}
+}
+
+// fullServer compares what clients are told when the server has no room.
+func (l *lodge) fullServer(t *testing.T) {
+	server := l.pair.Servers[0]
+	mustExec(t, server.DB(), "CREATE USER e4@'%' IDENTIFIED BY '"+marked+"e4'")
+	one := account{user: "e4", password: marked + "e4"}
+	for range 12 { // MariaDB has room for ten at least
+		if _, err := one.pool(t, server.Addr()).Conn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root, err := server.DB().Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	limit := func(n string) {
+		t.Helper()
+		if _, err := root.ExecContext(t.Context(), "SET GLOBAL max_connections="+n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit("10")
+	defer limit("500")
+	_, want := whoami(t.Context(), one.pool(t, server.Addr()))
+	wantCode(t, want, 1040)
+	if _, err := whoami(t.Context(), one.pool(t, l.primary)); fmt.Sprint(err) != fmt.Sprint(want) {
+		t.Errorf("proxied: %v, directly: %v", err, want)
+	}
+}
+
+// coldCaches is caching_sha2_password without TLS and without leave to fetch a key: it works once somebody has told the
+// password, as at a server.
+func (l *lodge) coldCaches(t *testing.T) {
+	mustExec(t, l.pair.Servers[0].DB(), "CREATE USER f1@'%' IDENTIFIED BY '"+marked+"f1'")
+	mustExec(t, l.pair.Servers[0].DB(), "GRANT SELECT ON app.* TO f1@'%'")
+	for _, addr := range []string{l.pair.Servers[0].Addr(), l.primary} {
+		args := cli(t, l.flavor, addr, "-uf1", "-p"+marked+"f1", "--ssl-mode=DISABLED", "-e", "SELECT 1")
+		try := func() string {
+			out, _ := exec.Command(args[0], args[1:]...).CombinedOutput()
+			return string(out)
+		}
+		if out := try(); !strings.Contains(out, "ERROR 2061") {
+			t.Errorf("at %s, cold: %s", addr, out)
+		}
+		if _, err := whoami(t.Context(), account{user: "f1", password: marked + "f1"}.pool(t, addr)); err != nil {
+			t.Fatal(err)
+		}
+		if out := try(); strings.Contains(out, "ERROR") {
+			t.Errorf("at %s, warm: %s", addr, out)
+		}
+	}
+	mustExec(t, l.pair.Servers[0].DB(), "FLUSH PRIVILEGES") // the server forgets, the proxy does not
+	if _, p := l.rawLogin(t, "f1", marked+"f1", 0); p[0] != 0 {
+		t.Errorf("at a server that has forgotten it: %q", p)
 	}
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"time"
 
@@ -42,8 +45,20 @@ func controlConnect(c conf.Cluster, protect backend.Config) func(topology.Instan
 		if err != nil {
 			return nil, fmt.Errorf("control account for %s: %w", i.Name, err)
 		}
-		return sql.OpenDB(connector), nil
+		return sql.OpenDB(explained{connector}), nil
 	}
+}
+
+// explained says in our words what a user can do about a server without TLS.
+type explained struct{ driver.Connector }
+
+// Connect implements driver.Connector.
+func (e explained) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := e.Connector.Connect(ctx)
+	if errors.Is(err, mysql.ErrNoTLS) {
+		return nil, backend.ErrNoTLS
+	}
+	return conn, err
 }
 
 // binlogSource tells how to read the binary log of a server with the control account. What is only preferred is not asked

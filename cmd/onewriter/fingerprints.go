@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,10 +51,13 @@ func printFingerprints(ctx context.Context, w io.Writer, c conf.Cluster) error {
 			i.Name, i.Address, leaf.Subject, leaf.Issuer, leaf.NotAfter.Format("2006-01-02")); err != nil {
 			return err
 		}
-		found += fmt.Sprintf("  - %q\n", backend.FingerprintOf(leaf))
+		line := fmt.Sprintf("        - %q\n", backend.FingerprintOf(leaf))
+		if !strings.Contains(found, line) {
+			found += line
+		}
 	}
 	if found != "" {
-		if _, err := fmt.Fprintf(w, "# clusters[name=%s].server_tls:\nfingerprints:\n%s", c.Name, found); err != nil {
+		if _, err := fmt.Fprintf(w, "# cluster %s\n    server_tls:\n      fingerprints:\n%s", c.Name, found); err != nil {
 			return err
 		}
 	}
