@@ -95,6 +95,12 @@ func (s *clientSession) killElsewhere(w *placement, k session.Kill) error {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.ConnectTimeout)
 	defer cancel()
+	// One login at a time among the others; a place for its connection is not asked for, because kills make places.
+	logins := &s.cluster.quotas[w.instance.Name].logins
+	if err := logins.take(ctx, noQueueLimit); err != nil {
+		return errNoThread("connection %d is on server %s, where too many log in at the moment to kill it", k.ID, w.instance.Name)
+	}
+	defer logins.free()
 	p := s.login
 	p.Database = ""
 	p.Capabilities &^= wire.ClientQueryAttributes

@@ -188,6 +188,24 @@ func TestKillOfASessionWithoutAServer(t *testing.T) {
 	victim.wantKilled()
 }
 
+// A kill changes no data: it need not wait for the end of a switchover, which it may be that it helps.
+func TestKillIsNotHeld(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) { c.HoldTimeout = 50 * time.Millisecond })
+	killer, victim := bed.client(), bed.client()
+	killer.must("DO 1")
+	victim.must("BEGIN")
+	id := bed.known()[1][0]
+	bed.cluster.Hold("test")
+	defer bed.cluster.Resume()
+	killer.must(fmt.Sprintf("KILL QUERY %d", id))
+	killer.must(fmt.Sprintf("KILL %d", id))
+	victim.wantKilled()
+	if open := bed.cluster.Drain(t.Context()); open != 0 {
+		t.Errorf("%d are open", open)
+	}
+	wantCode(t, killer.exec("INSERT 1"), erNoPrimary, "HY000") // others are held
+}
+
 func TestEnd(t *testing.T) {
 	bed := newTestbed(t, nil)
 	victim := bed.client()

@@ -121,6 +121,10 @@ func (s *clientSession) enter(cmd session.Command) error {
 		}
 		return errTransactionLost(name, net.ErrClosed)
 	}
+	if cmd.Kills() && s.where.Load() != nil && s.serverAlive() {
+		s.setActivity(reading) // who ends something is not held back with it
+		return nil
+	}
 	deadline := time.Time{}
 	for {
 		d, err := s.pass(cmd)
