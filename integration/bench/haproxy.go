@@ -43,7 +43,7 @@ defaults
 listen bench
     bind 127.0.0.1:%d%s
     server a %s
-`, r.o.most()+500, t.port, bind, server), 0o600)
+`, r.o.most()+100, t.port, bind, server), 0o600)
 	if err != nil {
 		return err
 	}

@@ -117,6 +117,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("not done after %s (--limit)", o.limit))
 	defer cancel()
 	raiseFileLimit()
+	o.sessions, o.many = min(o.sessions, openable()), min(o.many, openable())
 	rep, err := describe(ctx, o)
 	if err != nil {
 		return err
@@ -145,6 +146,9 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	}
 	return rep.print(out)
 }
+
+// openable is how many sessions a proxy can have within the limit of open files; each takes two.
+func openable() int { return (fileLimit() - 1000) / 2 }
 
 // wants reports whether the part called name is to be run.
 func (o options) wants(name string) bool { return len(o.only) == 0 || slices.Contains(o.only, name) }

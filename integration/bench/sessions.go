@@ -28,21 +28,29 @@ const warmSessions = 50
 
 // sessions measures the memory of sessions that do nothing, on proxies that have done nothing before.
 func sessions(ctx context.Context, r *rig, t *table) error {
-	return r.idlers(ctx, t, r.o.sessions, func(before, after int64, _ float64) sample {
-		memory := sample{name: "KiB/session", value: float64(after-before) / 1024 / float64(r.o.sessions)}
-		if r.o.sessions >= sessionBarFrom {
-			memory.limit = sessionBar
+	memory := func(n int) func(before, after int64, _ float64) sample {
+		return func(before, after int64, _ float64) sample {
+			s := sample{name: "KiB/session", value: float64(after-before) / 1024 / float64(n)}
+			if n >= sessionBarFrom && r.tls == plain {
+				s.limit = sessionBar
+			}
+			return s
 		}
-		return memory
-	})
+	}
+	if err := r.idlers(ctx, t, r.o.sessions, memory(r.o.sessions)); err != nil {
+		return err
+	}
+	r.tls = clientTLS
+	defer func() { r.tls = plain }()
+	secured := max(1, r.o.sessions/5)
+	return r.idlers(ctx, t, secured, memory(secured))
 }
 
 // many measures the CPU time of sessions that do nothing, and of everything else that the proxy does meanwhile.
 func many(ctx context.Context, r *rig, t *table) error {
-	n := min(r.o.many, (fileLimit()-1000)/2)
-	return r.idlers(ctx, t, n, func(_, _ int64, cpu float64) sample {
+	return r.idlers(ctx, t, r.o.many, func(_, _ int64, cpu float64) sample {
 		s := sample{name: "% of a core", value: cpu * 100}
-		if n >= sessionBarFrom {
+		if r.o.many >= sessionBarFrom {
 			s.limit = idleBar
 		}
 		return s
@@ -63,7 +71,11 @@ func (r *rig) idlers(ctx context.Context, t *table, n int, figure func(before, a
 		before, after, cpu, err := r.idle(ctx, at, n)
 		return samples{figure(before, after, cpu)}, err
 	})
-	t.add(fmt.Sprintf("%d idle sessions", n), got)
+	name := fmt.Sprintf("%d idle sessions", n)
+	if r.tls != plain {
+		name = r.tls.String() + ": " + name
+	}
+	t.add(name, got)
 	return err
 }
 
