@@ -23,11 +23,23 @@ type endpoint struct {
 	try    func(fd uintptr) bool
 	buf    buffer
 	tryN   int
-	tryErr error
+	tryErr unix.Errno
 	first  [1]byte
-	out    []byte  // what exchange still has to send
-	from   *buffer // where out is from
-	used   int     // bytes of from that out stands for
+}
+
+// asker is an endpoint whose peer speaks only when it is spoken to.
+type asker struct {
+	endpoint
+	out  []byte  // what exchange still has to send
+	from *buffer // where out is from
+	used int     // bytes of from that out stands for
+}
+
+func (a *asker) open(conn net.Conn) {
+	if a.try == nil {
+		a.try = a.tryExchange
+	}
+	a.endpoint.open(conn)
 }
 
 func (e *endpoint) open(conn net.Conn) {
@@ -55,66 +67,19 @@ func (e *endpoint) close() {
 // borrowed while there is something to read, so that an idle session holds none. (The read has to be tried before the
 // wait: the poller is edge-triggered and RawConn.Read clears readiness before the first call.)
 func (e *endpoint) tryRead(fd uintptr) bool {
-	if e.out != nil {
-		return !e.trySend(fd)
-	}
 	e.buf.borrow()
 	for {
-		e.tryN, e.tryErr = unix.Read(int(fd), e.buf.free())
-		if e.tryErr != unix.EINTR { //nolint:errorlint // a system call wraps nothing, and this runs for each command
+		n, err := unix.Read(int(fd), e.buf.free())
+		e.tryN = n
+		e.tryErr, _ = err.(unix.Errno) //nolint:errorlint // a system call wraps nothing, and this runs for each command
+		if e.tryErr != unix.EINTR {
 			break
 		}
 	}
-	if e.tryErr == unix.EAGAIN { //nolint:errorlint // as above
+	if e.tryErr == unix.EAGAIN {
 		e.buf.giveBack()
 		return false
 	}
-	return true
-}
-
-// exchange sends out, which stands for the first n bytes of from, and waits for what the peer answers. The bytes of
-// from are used up, and its memory given back, as soon as out is sent.
-//
-// It spares the attempt to read before the wait, which an answer never is there for yet. That is safe here, and only
-// here: the poller's readiness is cleared before out is written, and a peer that speaks when it is spoken to makes the
-// socket readable after that. (One that hung up before resets the connection when it gets out, which wakes as well.)
-func (e *endpoint) exchange(out []byte, from *buffer, n int) error {
-	if e.raw == nil || e.buf.data != nil || len(out) == 0 {
-		return e.sendAndFill(out, from, n)
-	}
-	e.out, e.from, e.used = out, from, n
-	err := e.raw.Read(e.try)
-	if rest := e.out; rest != nil { // not all of it went out at once, or nothing
-		e.out = nil
-		if err == nil {
-			return e.sendAndFill(rest, from, n)
-		}
-		from.use(n)
-		return err
-	}
-	return e.filled(err)
-}
-
-func (e *endpoint) sendAndFill(out []byte, from *buffer, n int) error {
-	err := net.ErrClosed
-	if e.conn != nil {
-		_, err = e.conn.Write(out)
-	}
-	if from.use(n); err != nil {
-		return err
-	}
-	return e.fill()
-}
-
-// trySend writes out and reports whether all of it went; otherwise out is what is left.
-func (e *endpoint) trySend(fd uintptr) bool {
-	n, err := unix.Write(int(fd), e.out)
-	if err != nil || n < len(e.out) {
-		e.out = e.out[max(n, 0):]
-		return false
-	}
-	e.out = nil
-	e.from.use(e.used)
 	return true
 }
 
@@ -137,7 +102,7 @@ func (e *endpoint) filled(err error) error {
 	if err != nil {
 		return err
 	}
-	if e.tryErr != nil {
+	if e.tryErr != 0 {
 		return &net.OpError{Op: "read", Net: "tcp", Err: e.tryErr}
 	}
 	if e.tryN <= 0 {
@@ -261,4 +226,58 @@ func peek(conn net.Conn) (n int, err error) {
 		n, _, err = unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	})
 	return n, errors.Join(err, cerr)
+}
+
+// exchange sends out, which stands for the first n bytes of from, and waits for what the peer answers. The bytes of
+// from are used up, and its memory given back, as soon as out is sent.
+//
+// It spares the attempt to read before the wait, which an answer never is there for yet. That is safe here, and only
+// here: the poller's readiness is cleared before out is written, and a peer that speaks when it is spoken to makes the
+// socket readable after that. (One that hung up before resets the connection when it gets out, which wakes as well.)
+func (a *asker) exchange(out []byte, from *buffer, n int) error {
+	if a.raw == nil || a.buf.data != nil || len(out) == 0 {
+		return a.sendAndFill(out, from, n)
+	}
+	a.out, a.from, a.used = out, from, n
+	err := a.raw.Read(a.try)
+	if rest := a.out; rest != nil { // not all of it went out at once, or nothing
+		a.out = nil
+		if err == nil {
+			return a.sendAndFill(rest, from, n)
+		}
+		from.use(n)
+		return err
+	}
+	return a.filled(err)
+}
+
+func (a *asker) sendAndFill(out []byte, from *buffer, n int) error {
+	err := net.ErrClosed
+	if a.conn != nil {
+		_, err = a.conn.Write(out)
+	}
+	if from.use(n); err != nil {
+		return err
+	}
+	return a.fill()
+}
+
+// tryExchange is tryRead behind a trySend that is due.
+func (a *asker) tryExchange(fd uintptr) bool {
+	if a.out != nil {
+		return !a.trySend(fd)
+	}
+	return a.tryRead(fd)
+}
+
+// trySend writes out and reports whether all of it went; otherwise out is what is left.
+func (a *asker) trySend(fd uintptr) bool {
+	n, err := unix.Write(int(fd), a.out)
+	if err != nil || n < len(a.out) {
+		a.out = a.out[max(n, 0):]
+		return false
+	}
+	a.out = nil
+	a.from.use(a.used)
+	return true
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // pipe is an endpoint and its peer on loopback.
-func pipe(t *testing.T) (*endpoint, *net.TCPConn) {
+func pipe(t *testing.T) (*asker, *net.TCPConn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -27,7 +27,7 @@ func pipe(t *testing.T) (*endpoint, *net.TCPConn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = peer.Close(); _ = conn.Close() })
-	e := new(endpoint)
+	e := new(asker)
 	e.open(conn)
 	return e, peer.(*net.TCPConn)
 }

@@ -143,10 +143,10 @@ type flow struct {
 	began    int64         // when the command was seen, as tallies.now counts
 	now      int64         // the latest time known, as tallies.now counts
 	held     time.Duration // waited for a server that takes the command
-	toServer int           // bytes not counted yet
-	toClient int           // bytes not counted yet
+	toServer int32         // bytes not counted yet
+	toClient int32         // bytes not counted yet
 	shard    *shard        // where the session's server connection is counted; nil before there was one
-	server   string        // whose cells these are
+	meter    *meter        // of that server
 }
 
 // flushBytes is how many bytes of a long command are counted at its end at the latest.
@@ -159,14 +159,14 @@ func (f *flow) start(now int64) {
 
 // up notes n bytes sent to the server.
 func (f *flow) up(code byte, n int) {
-	if f.toServer += n; f.toServer >= flushBytes {
+	if f.toServer += int32(n); f.toServer >= flushBytes {
 		f.flush(code)
 	}
 }
 
 // down notes n bytes sent to the client.
 func (f *flow) down(code byte, n int) {
-	if f.toClient += n; f.toClient >= flushBytes {
+	if f.toClient += int32(n); f.toClient >= flushBytes {
 		f.flush(code)
 	}
 }
@@ -204,7 +204,8 @@ func (s *clientSession) measure(code byte) {
 
 // attachMeter makes the session count on the server called name from now on.
 func (s *clientSession) attachMeter(name string) {
-	s.flow.server, s.flow.shard = name, s.cluster.meters[name].shard(s.id)
+	s.flow.meter = s.cluster.meters[name]
+	s.flow.shard = s.flow.meter.shard(s.id)
 }
 
 // waited notes that the command under way had to wait since the moment from.

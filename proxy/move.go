@@ -11,7 +11,7 @@ import (
 
 // move is place, counted by its outcome.
 func (s *clientSession) move(d router.Decision) error {
-	before, began := s.flow.server, s.cluster.tallies.now()
+	before, began := s.flow.meter, s.cluster.tallies.now()
 	s.enterPhase(phaseRebuild)
 	defer s.enterPhase(phaseRelay)
 	err := s.place(d)
@@ -20,7 +20,7 @@ func (s *clientSession) move(d router.Decision) error {
 	switch {
 	case err == nil:
 		m.moveTime.Observe(time.Duration(s.flow.now - began).Seconds())
-		if before == d.Target.Name {
+		if before != nil && before.server == d.Target.Name {
 			m.moves[reconnected].Inc()
 		} else {
 			m.moves[moved].Inc()

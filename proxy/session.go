@@ -59,7 +59,7 @@ type clientSession struct {
 
 	// owned by the session's goroutine
 	client   endpoint
-	server   endpoint
+	server   asker
 	core     *session.Core
 	login    backend.LoginParams
 	secret   auth.Secret

@@ -52,7 +52,7 @@ func (c *Core) Attach() []byte {
 			b = c.appendQuery(b, sql, "restore transaction characteristics")
 		}
 	}
-	c.scratch = b
+	c.scratch = nil // up to 2 KB that an idle session need not keep
 	return b
 }
 
