@@ -81,8 +81,8 @@ func (c *Cluster) Cutoff(name string, cause error) []topology.ClosedSession {
 	return closed
 }
 
-// Publish makes p the primary of all sessions from now on; sessions that are on another server are told. A Hold goes
-// on.
+// Publish makes p the primary of all sessions from now on. Idle sessions that are on another server leave it soon, see
+// leaveSoon. A Hold goes on.
 func (c *Cluster) Publish(p topology.Primary) {
 	if !c.table.Publish(p) {
 		return
@@ -93,8 +93,10 @@ func (c *Cluster) Publish(p topology.Primary) {
 			s.abort(errMoved)
 			return
 		}
-		s.nudge()
 	})
+	if p.Instance.Known() {
+		c.leaveSoon()
+	}
 }
 
 // errMoved ends transactions that are open on another server than the primary when one is published without a drain:

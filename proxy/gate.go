@@ -106,6 +106,22 @@ func (g *Gate) Wait(ctx context.Context, limit time.Duration) error {
 	return err
 }
 
+// Opened returns when the gate is open, without counting as a client that waits; or the cause of ctx.
+func (g *Gate) Opened(ctx context.Context) error {
+	g.mu.Lock()
+	released := g.released
+	g.mu.Unlock()
+	if released == nil {
+		return nil
+	}
+	select {
+	case <-released:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Delay makes a new transaction wait for the throttle, if there is one.
 func (g *Gate) Delay(ctx context.Context) {
 	d := time.Duration(g.throttle.Load())

@@ -177,3 +177,25 @@ func TestRebuildsWaitForTheirTurn(t *testing.T) {
 		t.Errorf("b heard %d statements", n)
 	}
 }
+
+// Idle sessions leave the old primary when the clients that wait have been let go, and not before.
+func TestIdleSessionsLeaveAfterThePause(t *testing.T) {
+	bed := newTestbed(t, nil)
+	clients := make([]*client, 2*leaveBatch+1) // more than one batch
+	for i := range clients {
+		clients[i] = bed.client()
+		clients[i].must("DO 1") // its login has come to its end
+	}
+	bed.cluster.Hold("test")
+	bed.move()
+	time.Sleep(4 * leavePause)
+	if n := bed.cluster.SessionsOn("a"); n != len(clients) {
+		t.Errorf("%d of %d sessions are left on a while clients wait", n, len(clients))
+	}
+	bed.cluster.Resume()
+	bed.eventually("all have left a", func() bool { return bed.cluster.SessionsOn("a") == 0 })
+	if n := bed.cluster.SessionsOn("b"); n != 0 {
+		t.Errorf("%d sessions were rebuilt before their next command", n)
+	}
+	clients[0].wantAt("b")
+}

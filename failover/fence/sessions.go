@@ -78,13 +78,13 @@ func (a *Attempt) expel(ctx context.Context) error {
 		return nil
 	}
 	for {
-		sessions, err := a.server.Dialect.Sessions(ctx, a.helper)
+		sessions, err := a.server.Dialect.PrivilegedSessions(ctx, a.helper)
 		if err != nil {
 			return fmt.Errorf("list the sessions of %s: %w", a.server.Name, err)
 		}
 		left := 0
 		for _, s := range sessions {
-			if s.Privileged && !a.ours(s) {
+			if !a.ours(s) {
 				left++
 				a.end(ctx, s, "its account may write in spite of read_only")
 			}

@@ -163,7 +163,7 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"points", points}, {"connects", connects}, {"results", results}, {"readers", readers}, {"pauses", pauses}, {"tls", secured},
-		{"sessions", sessions}, {"many", many},
+		{"sessions", sessions}, {"many", many}, {"wave", wave},
 	}
 }
 

@@ -122,6 +122,9 @@ type Attendant interface {
 	KillQuery(ctx context.Context, q Querier, id uint64) error
 	// Sessions lists ordinary client sessions other than q's own: no system threads, no replication.
 	Sessions(ctx context.Context, q Querier) ([]Session, error)
+	// PrivilegedSessions lists those of Sessions whose account may write in spite of read_only, as far as their names
+	// tell. It does not look at transactions and locks, and is fast with thousands of sessions.
+	PrivilegedSessions(ctx context.Context, q Querier) ([]Session, error)
 	// PreparedXA counts XA transactions in state prepared. MySQL commits them even under super_read_only.
 	PreparedXA(ctx context.Context, q Querier) (int, error)
 	// PrivilegedAccounts lists accounts, as user@host, that may write in spite of read_only (SUPER, READ_ONLY

@@ -81,7 +81,10 @@ t.trx_rows_modified AS modified, t.trx_rows_locked + t.trx_lock_structs AS locks
 t.trx_autocommit_non_locking AS plain
 FROM information_schema.processlist p
 LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id
-WHERE p.id <> CONNECTION_ID() AND p.user NOT IN ('system user', 'event_scheduler', 'unauthenticated user')
+WHERE ` + ordinary
+
+// ordinary leaves out our own session and the server's threads.
+const ordinary = `p.id <> CONNECTION_ID() AND p.user NOT IN ('system user', 'event_scheduler', 'unauthenticated user')
 AND p.command NOT LIKE 'Binlog Dump%' AND p.command NOT LIKE 'Slave\_%'
 AND p.command NOT IN ('Daemon', 'Register Slave', 'Register Replica', 'Connect')`
 
@@ -101,6 +104,29 @@ func sessions(ctx context.Context, q Querier, locked map[uint64]bool) ([]Session
 		s.LocksTables = locked[s.ID]
 		s.Privileged = privileged[s.User]
 		out = append(out, s)
+	}
+	return out, nil
+}
+
+// privilegedSessions lists those of sessions whose user names pass read_only, without their transactions and locks. Of
+// thousands of sessions it fetches only these: it is asked for while clients wait.
+func privilegedSessions(ctx context.Context, q Querier) ([]Session, error) {
+	users, err := privilegedUsers(ctx, q)
+	if err != nil || len(users) == 0 {
+		return nil, err
+	}
+	names := make([]any, 0, len(users))
+	for u := range users {
+		names = append(names, u)
+	}
+	rs, err := records(ctx, q, `SELECT p.id AS id, p.user AS user, p.host AS host, p.command AS command FROM information_schema.processlist p
+WHERE p.user IN (?`+strings.Repeat(", ?", len(names)-1)+`) AND `+ordinary, names...)
+	if err != nil {
+		return nil, fmt.Errorf("read the process list: %w", err)
+	}
+	out := make([]Session, 0, len(rs))
+	for _, r := range rs {
+		out = append(out, Session{ID: r.uint("id"), User: r.str("user"), Host: r.str("host"), Command: r.str("command"), Privileged: true})
 	}
 	return out, nil
 }
@@ -191,6 +217,16 @@ WHERE lock_mode IN ('MDL_SHARED_NO_READ_WRITE', 'MDL_SHARED_READ_ONLY', 'MDL_SHA
 		}
 	}
 	return sessions(ctx, q, locked)
+}
+
+// PrivilegedSessions implements Attendant.
+func (d *mariadb) PrivilegedSessions(ctx context.Context, q Querier) ([]Session, error) {
+	return privilegedSessions(ctx, q)
+}
+
+// PrivilegedSessions implements Attendant.
+func (d *mysql) PrivilegedSessions(ctx context.Context, q Querier) ([]Session, error) {
+	return privilegedSessions(ctx, q)
 }
 
 // Sessions implements Attendant.

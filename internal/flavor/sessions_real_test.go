@@ -106,7 +106,14 @@ func TestPrivileged(t *testing.T) {
 			t.Errorf("accounts %q", names)
 		}
 		c := login(t, p.a, "strong", "x")
-		eventually(t, p.da, a, sessionID(t, p.da, c), func(s Session) bool { return s.Privileged })
+		id := sessionID(t, p.da, c)
+		eventually(t, p.da, a, id, func(s Session) bool { return s.Privileged })
+		ordinary := sessionID(t, p.da, app(t, p.a))
+		found, err := p.da.PrivilegedSessions(bounded(t), a)
+		has := func(id uint64) bool { return slices.ContainsFunc(found, func(s Session) bool { return s.ID == id }) }
+		if err != nil || !has(id) || has(ordinary) {
+			t.Errorf("privileged sessions %+v, %v; want %d and not %d", found, err, id, ordinary)
+		}
 	})
 }
 
