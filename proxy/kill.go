@@ -22,6 +22,16 @@ func errNoThread(format string, args ...any) *clientError {
 // errKilled ends a session whose client was killed by another one. Servers hang up without a word, too.
 var errKilled = errors.New("the connection was killed")
 
+// mayPass reports whether the command goes past the gate to where the session is: a KILL of a connection and nothing else,
+// which changes no data. What it ends may be what the gate waits for.
+func (s *clientSession) mayPass(cmd session.Command) bool {
+	if !cmd.Kills() || s.where.Load() == nil || !s.serverAlive() {
+		return false
+	}
+	_, ok := s.core.Kill(s.client.buf.bytes())
+	return ok
+}
+
 // serveKill serves a command that ends a connection. The client names it as the clients see it: by the id of a
 // handshake. It is sent, with the id that the server knows, to where that session is; the server judges the rights.
 func (s *clientSession) serveKill(cmd session.Command, wasBusy bool) error {

@@ -203,7 +203,9 @@ func TestKillIsNotHeld(t *testing.T) {
 	if open := bed.cluster.Drain(t.Context()); open != 0 {
 		t.Errorf("%d are open", open)
 	}
-	wantCode(t, killer.exec("INSERT 1"), erNoPrimary, "HY000") // others are held
+	for _, sql := range []string{"INSERT 1", "KILL QUERY 1; INSERT 1", "KILL QUERY 1 /*!50000 ; INSERT 1 */", "KILL QUERY f()", "KILL USER app"} {
+		wantCode(t, killer.exec(sql), erNoPrimary, "HY000") // others are held
+	}
 }
 
 func TestEnd(t *testing.T) {

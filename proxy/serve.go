@@ -121,8 +121,8 @@ func (s *clientSession) enter(cmd session.Command) error {
 		}
 		return errTransactionLost(name, net.ErrClosed)
 	}
-	if cmd.Kills() && s.where.Load() != nil && s.serverAlive() {
-		s.setActivity(reading) // who ends something is not held back with it
+	if s.mayPass(cmd) {
+		s.setActivity(reading)
 		return nil
 	}
 	deadline := time.Time{}
