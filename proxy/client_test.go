@@ -67,8 +67,6 @@ func ended(t *testing.T, conn net.Conn) []byte {
 
 func TestClientThatBreaksTheProtocol(t *testing.T) {
 	for name, b := range map[string][]byte{
-		"empty command":            {0, 0, 0, 0},
-		"empty command and more":   {0, 0, 0, 0, wire.ComQuery, 1, 2},
 		"wrong sequence number":    {1, 0, 0, 5, wire.ComPing},
 		"close without id":         {2, 0, 0, 0, wire.ComStmtClose, 1},
 		"change user with garbage": {3, 0, 0, 0, wire.ComChangeUser, 0xFF, 0xFF},

@@ -31,6 +31,9 @@ func (s *clientSession) serve(cmd session.Command) error {
 		}
 		return s.refuse(err)
 	}
+	if cmd.Code == wire.ComClone {
+		return s.refuse(&clientError{erUnknownCom, "08S01", "onewriter: COM_CLONE is not forwarded: clone from a server itself", false})
+	}
 	s.takeAbortion()
 	if s.doom != nil {
 		return s.refuse(s.doom)

@@ -198,14 +198,19 @@ func (c *Core) Current() Command { return c.cmd }
 // Peek looks at the client's bytes. It returns the command at their front, or with need > 0 how many bytes must be at
 // hand before it can tell (more than are there). The command is not consumed.
 func (c *Core) Peek(buf []byte) (cmd Command, need int, err error) {
-	if len(buf) >= wire.HeaderSize && wire.PayloadLen(buf) == 0 {
-		return cmd, 0, fmt.Errorf("%w: empty command", ErrProtocol)
-	}
-	if len(buf) < wire.HeaderSize+1 {
+	if len(buf) < wire.HeaderSize {
 		return cmd, wire.HeaderSize + 1, nil
 	}
 	if buf[3] != 0 {
 		return cmd, 0, fmt.Errorf("%w: command with sequence number %d", ErrProtocol, buf[3])
+	}
+	if wire.PayloadLen(buf) == 0 { // servers take it for COM_SLEEP, which they refuse
+		cmd.Code = wire.ComSleep
+		c.cmd = cmd
+		return cmd, 0, nil
+	}
+	if len(buf) < wire.HeaderSize+1 {
+		return cmd, wire.HeaderSize + 1, nil
 	}
 	size := wire.HeaderSize + wire.PayloadLen(buf)
 	cmd.Code = buf[wire.HeaderSize]
@@ -328,7 +333,7 @@ func (c *Core) Answer(buf []byte) (toClient []byte, n int) {
 // NeedsPrepare gives the bytes that prepare the statement of the command in buf on the present server connection,
 // nil if it is known there. They are a prelude: its response is for Prelude, not for Server.
 func (c *Core) NeedsPrepare(buf []byte) []byte {
-	switch buf[wire.HeaderSize] {
+	switch c.cmd.Code {
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute, wire.ComStmtSendLongData, wire.ComStmtFetch, wire.ComStmtReset:
 	default:
 		return nil
@@ -376,6 +381,10 @@ func (c *Core) Begin(buf []byte) (toServer []byte, n int) {
 	case wire.ComSetOption:
 		if len(pkt) > wire.HeaderSize+1 {
 			c.ledger.option = int8(pkt[wire.HeaderSize+1])
+		}
+	default:
+		if !wire.KnownCommand(c.cmd.Code) {
+			c.ledger.pins |= PinCommand
 		}
 	}
 	return pkt, n

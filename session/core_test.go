@@ -89,14 +89,35 @@ func TestPeekWantsWholeCommands(t *testing.T) {
 func TestPeekRefusesNonsense(t *testing.T) {
 	r := trackedRig(t)
 	for name, b := range map[string][]byte{
-		"empty command":       {0, 0, 0, 0},
-		"empty, then another": {0, 0, 0, 0, wire.ComQuery, 0, 0, 0},
 		"wrong sequence":      {1, 0, 0, 1, wire.ComPing},
 		"close without an id": packet(0, wire.ComStmtClose, 1),
 	} {
 		if _, _, err := r.core.Peek(b); !errors.Is(err, ErrProtocol) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestEmptyCommand: servers answer 1047 and go on.
+func TestEmptyCommand(t *testing.T) {
+	r := trackedRig(t)
+	sent, got := r.run([]byte{0, 0, 0, 0}, refusal(1047))
+	if !bytes.Equal(sent, []byte{0, 0, 0, 0}) || !bytes.Equal(got, refusal(1047)) {
+		t.Errorf("the server saw %x, the client %x", sent, got)
+	}
+	r.wantPins(0)
+}
+
+// TestUnknownCommand: its answer is read like that of a query, and the session stays where it is.
+func TestUnknownCommand(t *testing.T) {
+	for _, answer := range [][]byte{refusal(1047), okay(auto), pointSelect()} {
+		r := trackedRig(t)
+		if _, got := r.run(packet(0, 0xF0, 1, 2, 3), answer); !bytes.Equal(got, answer) {
+			t.Errorf("the client saw %x of %x", got, answer)
+		}
+		r.wantPins(PinCommand)
+		r.run(packet(0, wire.ComResetConnection), okay(auto))
+		r.wantPins(0)
 	}
 }
 

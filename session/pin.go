@@ -23,12 +23,13 @@ const (
 	PinUninspected                  // a statement was too long to be inspected
 	PinReplication                  // the connection streams the binary log
 	PinAuth                         // the account's authentication plugin leaves no secret for another login
+	PinCommand                      // a command was sent that nobody here knows
 	PinExpired                      // logged in with an expired password, which another login could not use
 )
 
 var pinKinds = []string{
 	"temporary_table", "user_variable", "named_lock", "handler", "global_lock", "table_lock", "xa", "cursor", "long_data",
-	"clock", "insert_id", "routine", "unknown", "uninspected", "replication", "authentication", "expired_password",
+	"clock", "insert_id", "routine", "unknown", "uninspected", "replication", "authentication", "command", "expired_password",
 }
 
 var pinReasons = []string{
@@ -36,7 +37,7 @@ var pinReasons = []string{
 	"table lock (LOCK TABLES)", "prepared XA transaction", "open cursor", "pending long data",
 	"timestamp, insert_id or rand_seed was set", "LAST_INSERT_ID was set by an expression",
 	"a routine changed session state", "unexplained change of session state", "statement too long to inspect",
-	"binary log stream", "authentication plugin allows no second login", "logged in with an expired password",
+	"binary log stream", "authentication plugin allows no second login", "unknown command", "logged in with an expired password",
 }
 
 // Kinds lists what pins the session, one word each, in the order of Reasons.

@@ -14,10 +14,13 @@ import (
 type trackers struct {
 	everything bool // what the client set could not be followed
 	state      bool
-	txn        bool     // its state
-	txnChars   bool     // and its characteristics
-	variables  []string // names in lower case, nil for those of the servers' default
-	all        bool     // variables are '*'
+	noSchema   bool
+	// txn is the state of the transaction. MySQL reports its beginning and end until the tracker is set to OFF, although
+	// the variable says that it is (seen on 9.7.4); here OFF means off from the start.
+	txn       bool
+	txnChars  bool     // and its characteristics
+	variables []string // names in lower case, nil for those of the servers' default
+	all       bool     // variables are '*'
 }
 
 // usualVariables are those of session_track_system_variables as compiled into both servers; redirect_url is MariaDB's.
@@ -32,6 +35,8 @@ func (t *trackers) wants(e wire.TrackEntry) bool {
 		return true
 	case e.Kind == wire.TrackState:
 		return t.state
+	case e.Kind == wire.TrackSchema:
+		return !t.noSchema
 	case e.Kind == wire.TrackTxnState:
 		return t.txn
 	case e.Kind == wire.TrackTxnChars:
@@ -80,6 +85,8 @@ func (t *trackers) set(name string, s sqlclass.Assignment) {
 	switch name {
 	case "session_track_state_change":
 		t.state = value == "on" || value == "1" || value == "true"
+	case "session_track_schema":
+		t.noSchema = value == "off" || value == "0" || value == "false"
 	case "session_track_transaction_info":
 		t.txn = value == "state" || value == "characteristics" || value == "1" || value == "2"
 		t.txnChars = value == "characteristics" || value == "2"

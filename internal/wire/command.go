@@ -52,6 +52,12 @@ var commandNames = map[byte]string{
 	ComResetConnection: "reset_connection", ComClone: "clone", ComStmtBulkExecute: "stmt_bulk_execute",
 }
 
+// KnownCommand reports whether c has a name here. The answer to one that has none is taken to be like that of COM_QUERY.
+func KnownCommand(c byte) bool {
+	_, ok := commandNames[c]
+	return ok
+}
+
 // CommandName gives the lower-case name of a command byte, which is also its metric label; "unknown" for others.
 func CommandName(c byte) string {
 	if n, ok := commandNames[c]; ok {

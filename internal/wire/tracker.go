@@ -65,6 +65,8 @@ type Tracker struct {
 	skip     int  // payload bytes of the current packet that pass through unread
 	left     int  // definitions still to come
 	columns  int  // of a PREPARE response, to come after the parameters
+	bare     bool // the definitions of a PREPARE response are left out
+	outs     bool // the rows are OUT parameters: the answer to the CALL itself follows
 	status   Status
 }
 
@@ -78,7 +80,7 @@ func HasResponse(c byte) bool {
 
 // Begin expects the response to command c.
 func (t *Tracker) Begin(c byte) {
-	t.command, t.skip, t.cont, t.left, t.status, t.started = c, 0, false, 0, 0, false
+	t.command, t.skip, t.cont, t.left, t.status, t.started, t.outs = c, 0, false, 0, 0, false, false
 	switch c {
 	case ComStmtClose, ComStmtSendLongData, ComQuit:
 		t.state = stDone
@@ -233,7 +235,16 @@ func (t *Tracker) afterDefs() {
 func (t *Tracker) prepColumns() {
 	t.state = stDone
 	if t.columns > 0 {
-		t.state, t.left = stPrepColumns, t.columns
+		t.definitions(stPrepColumns, t.columns)
+	}
+}
+
+// definitions expects n definitions of a PREPARE response; when they are left out, the EOF behind them still comes
+// (seen on MySQL 9.7.4).
+func (t *Tracker) definitions(s trackState, n int) {
+	t.state, t.left = s, n
+	if t.bare {
+		t.afterDefs()
 	}
 }
 
@@ -316,7 +327,12 @@ func (t *Tracker) takeTerminator(payload []byte) Found {
 	if len(payload) < 5 {
 		return Found{Mark: MarkMalformed}
 	}
-	return t.ended(MarkEOF, Status(binary.LittleEndian.Uint16(payload[3:])))
+	s := Status(binary.LittleEndian.Uint16(payload[3:]))
+	if t.outs { // MySQL says that more follows in the EOF before these rows only (seen on 9.7.4)
+		t.status, t.state, t.outs = s, stFirst, false
+		return Found{Mark: MarkEOF}
+	}
+	return t.ended(MarkEOF, s)
 }
 
 // takeEOF takes the EOF between definitions and what follows them.
@@ -326,6 +342,7 @@ func (t *Tracker) takeEOF(payload []byte, next trackState) Found {
 	}
 	t.status = Status(binary.LittleEndian.Uint16(payload[3:]))
 	t.state = next
+	t.outs = next == stRows && t.status.Has(StatusPSOutParams)
 	if next == stRows && t.status.Has(StatusCursorExists) {
 		t.state = stDone // the rows stay in the cursor
 	}
@@ -363,11 +380,9 @@ func (t *Tracker) takePrepare(payload []byte) Found {
 	}
 	t.columns = int(binary.LittleEndian.Uint16(payload[5:]))
 	params := int(binary.LittleEndian.Uint16(payload[7:]))
-	if t.features.OptionalMetadata && len(payload) > 12 && payload[12] == 0 {
-		params, t.columns = 0, 0
-	}
+	t.bare = t.features.OptionalMetadata && len(payload) > 12 && payload[12] == 0
 	if params > 0 {
-		t.state, t.left = stPrepParams, params
+		t.definitions(stPrepParams, params)
 	} else {
 		t.prepColumns()
 	}

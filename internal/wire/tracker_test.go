@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -122,6 +123,7 @@ func queryCases(de bool) []trackCase {
 		{"long first column", f, ComQuery, new(reply).packet(1).defs(1, de, 0).packet(append([]byte{0xFC, 0, 2}, make([]byte, 512)...)...).end(de, 0).b, mid + end, 0},
 		{"251 columns", f, ComQuery, new(reply).packet(0xFC, 251, 0).defs(251, de, 0).end(de, 0).b, mid + end, 0},
 		{"out parameters", f, ComStmtExecute, new(reply).packet(1).defs(1, de, 0).packet(0, 0, 1).end(de, more|StatusPSOutParams).ok(0, 2).b, mid + end + " ok", 2},
+		{"out parameters of MySQL", f, ComStmtExecute, outsOfMySQL(de), mid + end + " ok", 2},
 		{"cursor", f, ComStmtExecute, new(reply).packet(1).defs(1, true, 0).end(de, cursor).b, end, cursor},
 		{"optional: none", optional, ComQuery, cutDefs(de, 3, 0).packet(1, 'x', 1, 'y', 1, 'z').end(de, 0).b, mid + end, 0},
 		{"optional: full", optional, ComQuery, new(reply).packet(1, 1).defs(1, de, 0).packet(1, 'x').end(de, 0).b, mid + end, 0},
@@ -133,6 +135,16 @@ func queryCases(de bool) []trackCase {
 		{"infile", f, ComQuery, new(reply).packet(HeaderInfile, 'f', 'i', 'l', 'e').b, "infile", 0},
 		{"process info", f, ComProcessInfo, resultset().end(de, 0).b, mid + end, 0},
 	}
+}
+
+// outsOfMySQL are OUT parameters. Without DEPRECATE_EOF, MySQL says only in the EOF before them that more follows.
+func outsOfMySQL(de bool) []byte {
+	const more = StatusMoreResults | StatusPSOutParams
+	r := new(reply).packet(1).defs(1, de, more).packet(0, 0, 1)
+	if de {
+		return r.end(de, more).ok(0, 2).b
+	}
+	return r.eof(2).ok(0, 2).b
 }
 
 // cutDefs opens a result set of n columns without definitions: the EOF comes all the same.
@@ -148,6 +160,14 @@ func prepareOK(columns, params byte, flag ...byte) *reply {
 	return new(reply).packet(append([]byte{0, 1, 0, 0, 0, columns, 0, params, 0, 0, 0, 0}, flag...)...)
 }
 
+// bare adds the EOF packets that come even when definitions are left out.
+func bare(de bool, r *reply, n int) *reply {
+	for range n {
+		r.defs(0, de, 0)
+	}
+	return r
+}
+
 func statementCases(de bool) []trackCase {
 	f := Features{DeprecateEOF: de}
 	optional := f
@@ -161,7 +181,9 @@ func statementCases(de bool) []trackCase {
 		{"prepare: params", f, ComStmtPrepare, prepareOK(0, 2).defs(2, de, 0).b, one, 0},
 		{"prepare: columns", f, ComStmtPrepare, prepareOK(3, 0).defs(3, de, 0).b, one, 0},
 		{"prepare: neither", f, ComStmtPrepare, prepareOK(0, 0).b, "prepare", 0},
-		{"prepare: no metadata", optional, ComStmtPrepare, prepareOK(2, 2, 0).b, "prepare", 0},
+		{"prepare: no metadata", optional, ComStmtPrepare, bare(de, prepareOK(2, 2, 0), 2).b, strings.ReplaceAll(both, " done", ""), 0},
+		{"prepare: no metadata, params", optional, ComStmtPrepare, bare(de, prepareOK(0, 2, 0), 1).b, strings.ReplaceAll(one, " done", ""), 0},
+		{"prepare: no metadata, nothing", optional, ComStmtPrepare, prepareOK(0, 0, 0).b, "prepare", 0},
 		{"prepare: with metadata", optional, ComStmtPrepare, prepareOK(2, 0, 1).defs(2, de, 0).b, one, 0},
 		{"prepare: err", f, ComStmtPrepare, new(reply).err(1064).b, "err", 0},
 		{"fetch", f, ComStmtFetch, new(reply).packet(0, 0, 1).packet(0, 0, 2).end(de, StatusLastRowSent).b, closing(de), StatusLastRowSent},

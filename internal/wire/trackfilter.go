@@ -6,10 +6,10 @@ package wire
 func (o OK) Keep(pkt []byte, keep func(TrackEntry) bool) []byte {
 	n, ok := filterTrack(o.Track, keep)
 	switch {
+	case ok && n == 0: // also when there was nothing, as after MySQL's ALTER TABLE
+		return o.Strip(pkt)
 	case !ok || n == len(o.Track):
 		return pkt
-	case n == 0:
-		return o.Strip(pkt)
 	}
 	payload := pkt[HeaderSize:]
 	at := o.infoAt
