@@ -63,7 +63,8 @@ func NewCluster(c Config) (*Cluster, error) {
 	cl.metrics.plane.cluster.Store(cl)
 	cl.metrics.quotas.cluster.Store(cl)
 	for _, lc := range c.Listeners {
-		ln, err := net.Listen("tcp", lc.Address)
+		listen := net.ListenConfig{KeepAlive: -1} // admit sets what is configured: four system calls for each client less
+		ln, err := listen.Listen(cl.ctx, "tcp", lc.Address)
 		if err != nil {
 			cl.closeListeners()
 			return nil, fmt.Errorf("listening on %s: %w", lc.Address, err)
