@@ -215,10 +215,14 @@ func (s *clientSession) begin(result auth.Result, conn *backend.Conn, d router.D
 	user := s.login.User
 	s.account.Store(&user)
 	s.flavor = flavorOf(conn.Version)
+	before := s.core
 	s.core = session.New(session.Config{
 		Flavor: s.flavor, Client: s.login.Capabilities, Server: conn.Capabilities,
 		Schema: s.login.Database, Collation: s.login.Charset, Relayed: !result.Secret.CanMove(),
 	})
+	if before != nil {
+		s.core.Succeed(before)
+	}
 	s.shape = conn.Capabilities & shaping
 	s.attach(conn, d)
 }

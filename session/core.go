@@ -130,6 +130,10 @@ func New(c Config) *Core {
 	return core
 }
 
+// Succeed takes over from the machine of the session before a change of user what that does not change on the connection: the
+// option that COM_SET_OPTION set.
+func (c *Core) Succeed(before *Core) { c.ledger.option = before.ledger.option }
+
 // Login takes the OK packet payload of the server's login answer, learns from it, and gives the payload to forward.
 func (c *Core) Login(payload []byte) ([]byte, error) {
 	pkt := wire.AppendPacket(make([]byte, 0, len(payload)+wire.HeaderSize), 0, payload)
@@ -165,6 +169,9 @@ func (c *Core) Pins() Pin {
 	p := c.ledger.pins | c.stmts.pins()
 	if c.ledger.users.lost {
 		p |= PinUserVariable
+	}
+	if c.ledger.roleUnknown {
+		p |= PinUnknown
 	}
 	if !c.attached {
 		p |= c.ledger.lost()
@@ -248,7 +255,12 @@ func (c *Core) wanted(code byte, buf []byte) int {
 			return wire.HeaderSize + 7 + 2*int(st.params)
 		}
 		return wire.HeaderSize + 7
-	case wire.ComStmtFetch, wire.ComStmtReset, wire.ComStmtClose, wire.ComStmtSendLongData, wire.ComProcessKill:
+	case wire.ComStmtSendLongData:
+		if size := wire.HeaderSize + wire.PayloadLen(buf); size <= maxLongData {
+			return size
+		}
+		return wire.HeaderSize + 5
+	case wire.ComStmtFetch, wire.ComStmtReset, wire.ComStmtClose, wire.ComProcessKill:
 		return wire.HeaderSize + 5
 	case wire.ComSetOption:
 		return wire.HeaderSize + 3
@@ -324,7 +336,7 @@ func (c *Core) Answer(buf []byte) (toClient []byte, n int) {
 		return nil, n
 	}
 	c.stmts.setCursor(st, false)
-	c.stmts.setLongData(st, false)
+	c.stmts.dropLong(st)
 	const passing = wire.StatusCursorExists | wire.StatusLastRowSent | wire.StatusMoreResults | wire.StatusPSOutParams
 	s := c.ledger.status &^ passing
 	return append(c.scratch[:0], 7, 0, 0, 1, wire.HeaderOK, 0, 0, byte(s), byte(s>>8), 0, 0), n
@@ -373,7 +385,7 @@ func (c *Core) Begin(buf []byte) (toServer []byte, n int) {
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute:
 		pkt = c.beginExecute(pkt)
 	case wire.ComStmtFetch, wire.ComStmtReset, wire.ComStmtSendLongData, wire.ComStmtClose:
-		c.beginStatement(pkt)
+		pkt = c.beginStatement(pkt)
 	case wire.ComBinlogDump, wire.ComBinlogDumpGTID, wire.ComTableDump, wire.ComRegisterSlave:
 		c.ledger.pins |= PinReplication
 	case wire.ComInitDB:
@@ -484,8 +496,17 @@ func (c *Core) beginExecute(pkt []byte) []byte {
 		return pkt
 	}
 	c.stmt, c.effects = st, st.effects
-	c.stmts.setLongData(st, false)
 	putID(pkt, st.serverID)
+	if st.long != nil || st.longData {
+		pkt = c.withLong(st, c.withTypes(pkt, st))
+		c.stmts.dropLong(st)
+		return pkt
+	}
+	return c.withTypes(pkt, st)
+}
+
+// withTypes gives the execution pkt of st with the parameter types that the server has not seen.
+func (c *Core) withTypes(pkt []byte, st *statement) []byte {
 	if c.cmd.Code == wire.ComStmtBulkExecute {
 		return c.spliceBulk(pkt, st)
 	}
@@ -535,11 +556,11 @@ func (c *Core) splice(pkt []byte, from, to int, with []byte) []byte {
 	return c.scratch
 }
 
-func (c *Core) beginStatement(pkt []byte) {
+func (c *Core) beginStatement(pkt []byte) []byte {
 	st := c.findIn(pkt)
 	if st == nil {
 		c.stmts.keepOff(pkt)
-		return
+		return pkt
 	}
 	putID(pkt, st.serverID)
 	c.stmt = st
@@ -547,9 +568,13 @@ func (c *Core) beginStatement(pkt []byte) {
 	case wire.ComStmtClose:
 		c.stmts.remove(st)
 	case wire.ComStmtSendLongData:
-		c.stmts.setLongData(st, true)
+		out := c.withLong(st, pkt)
+		c.stmts.keepLong(st, pkt, !c.Streaming())
+		st.longGeneration = c.generation
+		return out
 	case wire.ComStmtReset:
 		c.stmts.setCursor(st, false)
-		c.stmts.setLongData(st, false)
+		c.stmts.dropLong(st)
 	}
+	return pkt
 }

@@ -192,19 +192,20 @@ func (c *Core) applyText(e sqlclass.Effect, text []byte) {
 		if e.Has(noteEffects &^ (sqlclass.UserVariable | holdingEffects)) {
 			c.ledger.pins |= PinUnknown
 		}
+		c.ledger.roleUnknown = c.ledger.roleUnknown || e.Has(sqlclass.SetRole)
 		return
+	}
+	if e.Has(sqlclass.SetRole) {
+		c.applyRole(text)
 	}
 	if e.Has(sqlclass.SetVariable | sqlclass.SetNames) {
 		c.applySets(text)
 	}
 	if e.Has(sqlclass.Multi) {
-		if e.Has(sqlclass.SetRole | sqlclass.TextPrepare | sqlclass.TextDeallocate) {
+		if e.Has(sqlclass.TextPrepare | sqlclass.TextDeallocate) {
 			c.ledger.pins |= PinUnknown
 		}
 		return
-	}
-	if e.Has(sqlclass.SetRole) {
-		c.ledger.role = strings.TrimRight(string(text), "; \t\r\n")
 	}
 	if e.Has(sqlclass.TextPrepare) {
 		if name, _, ok := sqlclass.PreparedText(text, c.lexing()); ok {
@@ -218,6 +219,22 @@ func (c *Core) applyText(e sqlclass.Effect, text []byte) {
 			c.ledger.dropText(name)
 		}
 	}
+}
+
+// applyRole keeps the role that the last SET ROLE of the text sets.
+func (c *Core) applyRole(text []byte) {
+	sets, ok := sqlclass.SessionSets(text, c.lexing())
+	role := ""
+	for _, s := range sets {
+		if s.Scope == sqlclass.ScopeRole {
+			role = "SET ROLE " + s.Value
+		}
+	}
+	if !ok || role == "" {
+		c.ledger.roleUnknown = true
+		return
+	}
+	c.ledger.role, c.ledger.roleUnknown = role, false
 }
 
 // applySets takes over the assignments that the server did not report: it named none, or leaves this one out.

@@ -45,11 +45,13 @@ type ledger struct {
 	holdings                  []holding
 	lock                      bool // LOCK TABLES is held, as the transaction state tells
 	// unsure: code that is not in the text failed, and an ERR packet does not tell whether it had begun a transaction
-	unsure   bool
-	command  uint32 // counts commands
-	status   wire.Status
-	used     bool // the schema was chosen since COM_RESET_CONNECTION
-	insertID uint64
+	unsure  bool
+	command uint32 // counts commands
+	status  wire.Status
+	// roleUnknown says that some SET ROLE was done, and not which; no reset of the connection changes the role
+	roleUnknown bool
+	used        bool // the schema was chosen since COM_RESET_CONNECTION
+	insertID    uint64
 	// insertIDSet: LAST_INSERT_ID was set by an expression, whose value only the server knows
 	insertIDSet bool
 	users       userVariables
@@ -65,7 +67,7 @@ func newLedger(schema string, collation byte, flavor Flavor) ledger {
 // clear forgets what COM_RESET_CONNECTION undoes; the schema and the role stay (MariaDB 10.11, MySQL 9.7).
 func (l *ledger) clear() {
 	*l = ledger{
-		schema: l.schema, role: l.role, option: l.option, reset: true, txnChars: l.txnChars[:0], lastGTID: l.lastGTID, command: l.command, charsets: l.charsets + 1,
+		schema: l.schema, role: l.role, roleUnknown: l.roleUnknown, option: l.option, reset: true, txnChars: l.txnChars[:0], lastGTID: l.lastGTID, command: l.command, charsets: l.charsets + 1,
 		collation: l.collation, flavor: l.flavor,
 		status: l.status &^ (wire.StatusInTrans | wire.StatusInTransReadonly), pins: l.pins & PinAuth,
 	}

@@ -15,7 +15,7 @@ const (
 	PinTableLock                    // LOCK TABLES; until UNLOCK TABLES or a transaction
 	PinXA                           // an XA transaction that is prepared but not yet committed or rolled back
 	PinCursor                       // a server-side cursor is open; until it is read or closed
-	PinLongData                     // COM_STMT_SEND_LONG_DATA awaits its execution
+	PinLongData                     // more long data (COM_STMT_SEND_LONG_DATA) awaits its execution than is kept
 	PinClock                        // SET timestamp, insert_id or rand_seed: values the server reports wrongly
 	PinInsertID                     // LAST_INSERT_ID was set by an expression and lost with the server connection
 	PinRoutine                      // a routine changed session state that the server does not name

@@ -25,7 +25,10 @@ type statement struct {
 	readOnly   bool
 	sentTypes  bool // the present server connection knows types
 	cursor     bool // a cursor is open
-	longData   bool // COM_STMT_SEND_LONG_DATA awaits execution
+	longData   bool // more long data awaits execution than is kept
+	// long are the packets of COM_STMT_SEND_LONG_DATA that await execution, sent to the server connection of longGeneration
+	long           []byte
+	longGeneration uint32
 }
 
 // lastPrepared is the statement id that means "the one prepared last" to MariaDB.
@@ -42,6 +45,8 @@ type statements struct {
 	spare   uint32
 	cursors int
 	longs   int
+	// longBytes is the length of all that statements keep
+	longBytes int
 }
 
 func (s *statements) find(id uint32) *statement {
@@ -68,7 +73,7 @@ func (s *statements) add(st *statement, serverID, generation uint32) {
 
 func (s *statements) remove(st *statement) {
 	s.setCursor(st, false)
-	s.setLongData(st, false)
+	s.dropLong(st)
 	delete(s.byID, st.clientID)
 	if s.last == st {
 		s.last = nil

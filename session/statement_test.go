@@ -178,10 +178,60 @@ func TestStatementIsPreparedAgainInItsContext(t *testing.T) {
 	}
 }
 
+// Long data is sent again to the server that the statement is executed on.
+func TestLongDataMoves(t *testing.T) {
+	r := trackedRig(t)
+	id := r.prepare("SELECT ?", 7, 1, 1)
+	r.run(statementCommand(wire.ComStmtSendLongData, id, 0, 0, 'a'), nil)
+	again := func(command []byte, serverID byte) {
+		t.Helper()
+		if _, _, err := r.core.Peek(command); err != nil {
+			t.Fatal(err)
+		}
+		if r.core.NeedsPrepare(command) == nil {
+			t.Fatal("not prepared again")
+		}
+		if _, done, err := r.core.Prelude(prepared(uint32(serverID), 1, 1)); !done || err != nil {
+			t.Fatal(done, err)
+		}
+	}
+	r.core.Detach()
+	r.wantPins(0)
+	r.attach()
+	long := statementCommand(wire.ComStmtSendLongData, id, 0, 0, 'b')
+	again(long, 1)
+	sent, _ := r.run(long, nil)
+	want := append(statementCommand(wire.ComStmtSendLongData, 1, 0, 0, 'a'), statementCommand(wire.ComStmtSendLongData, 1, 0, 0, 'b')...)
+	if !bytes.Equal(sent, want) {
+		t.Errorf("sent %x, want %x", sent, want)
+	}
+	r.core.Detach()
+	r.attach()
+	command := execute(id, longType)
+	again(command, 2)
+	sent, _ = r.run(command, okay(auto))
+	want = append(statementCommand(wire.ComStmtSendLongData, 2, 0, 0, 'a'), statementCommand(wire.ComStmtSendLongData, 2, 0, 0, 'b')...)
+	if want = append(want, execute(2, longType)...); !bytes.Equal(sent, want) {
+		t.Errorf("sent %x, want %x", sent, want)
+	}
+	if sent, _ = r.run(execute(id, longType), okay(auto)); !bytes.Equal(sent, execute(2, longType)) {
+		t.Errorf("the data is used twice: %x", sent)
+	}
+	r.run(statementCommand(wire.ComStmtSendLongData, id, 0, 0, 'c'), nil)
+	r.run(statementCommand(wire.ComStmtReset, id), okay(auto))
+	r.run(statementCommand(wire.ComStmtSendLongData, id, 0, 0, 'd'), nil)
+	r.run(statementCommand(wire.ComStmtClose, id), nil)
+	if n := r.core.stmts.longBytes; n != 0 {
+		t.Errorf("%d bytes are kept for nothing", n)
+	}
+}
+
 func TestCursorAndLongDataPin(t *testing.T) {
 	r := trackedRig(t)
 	id := r.prepare("SELECT ?", 1, 1, 1)
-	r.run(statementCommand(wire.ComStmtSendLongData, id, 0, 0, 'x'), nil)
+	r.run(statementCommand(wire.ComStmtSendLongData, id, append([]byte{0, 0}, make([]byte, maxLongData/2)...)...), nil)
+	r.wantPins(0)
+	r.run(statementCommand(wire.ComStmtSendLongData, id, append([]byte{0, 0}, make([]byte, maxLongData/2)...)...), nil)
 	r.wantPins(PinLongData)
 	cursor := wire.StatusCursorExists | wire.StatusAutocommit
 	open := append(append(packet(1, 1), packet(2, 3, 'd', 'e', 'f')...), packet(3, 0xFE, 0, 0, byte(cursor), 0, 0, 0)...)

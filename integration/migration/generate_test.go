@@ -218,10 +218,14 @@ func (g generator) longData() []step {
 	slot := g.slot()
 	list := []step{
 		{kind: kindPrepare, slot: slot, sql: "SELECT LENGTH(?), ?"},
-		{kind: kindLong, slot: slot, sql: strings.Repeat("long", 1+g.IntN(2000)), holds: []string{"long_data"}},
+		{kind: kindLong, slot: slot, sql: strings.Repeat("long", 1+g.IntN(2000))},
+		{kind: kindLong, slot: slot, sql: "and more"},
 		{kind: kindExecute, slot: slot, count: g.IntN(9), types: true},
 	}
-	return list[:2+g.IntN(2)]
+	if g.IntN(10) == 0 {
+		list[1].sql, list[1].holds = strings.Repeat("much", 100_000), []string{"long_data"}
+	}
+	return list[:2+g.IntN(3)]
 }
 
 func (g generator) cursor() []step {
