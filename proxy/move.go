@@ -35,6 +35,20 @@ func (s *clientSession) move(d router.Decision) error {
 	return err
 }
 
+// depart closes the server connection, after it was asked for what only it knows if the session is moving, and gives what
+// pins the session now.
+func (s *clientSession) depart(moving bool) session.Pin {
+	pins := s.core.Pins()
+	if pins == 0 && moving {
+		s.fetch()
+	}
+	s.closeServer()
+	if pins == 0 {
+		pins = s.core.Pins()
+	}
+	return pins
+}
+
 // fetchPatience bounds the question for what only the old server knows: it may hang.
 const fetchPatience = time.Second
 

@@ -223,13 +223,11 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 
 // place moves the session to d's server and rebuilds its state there.
 func (s *clientSession) place(d router.Decision) error {
-	why := "its server connection was lost"
+	why, moving := "its server connection was lost", false
 	if w := s.where.Load(); w != nil && !s.placed(d) {
-		why = "the " + roleOf(w.primary) + " role moved from " + w.instance.Name
-		s.fetch()
+		why, moving = "the "+roleOf(w.primary)+" role moved from "+w.instance.Name, true
 	}
-	s.closeServer()
-	if pins := s.core.Pins(); pins != 0 {
+	if pins := s.depart(moving); pins != 0 {
 		s.setActivity(idle)
 		return errPinned(pins.String(), why)
 	}

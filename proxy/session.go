@@ -238,9 +238,9 @@ func (s *clientSession) nudged() error {
 	if s.placed(d) || !d.Target.Known() {
 		return nil
 	}
-	s.fetch()
-	s.dropServer()
-	if pins := s.core.Pins(); pins != 0 {
+	pins := s.depart(true)
+	s.setActivity(idle)
+	if pins != 0 {
 		s.doom = errPinned(pins.String(), "the "+roleOf(w.primary)+" role moved from "+w.instance.Name)
 		s.cluster.metrics.moves[movePinned].Inc()
 	}

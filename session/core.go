@@ -563,6 +563,9 @@ func (c *Core) beginStatement(pkt []byte) []byte {
 		return pkt
 	}
 	putID(pkt, st.serverID)
+	if !c.known(st) { // closed when the server connection has just been replaced: there its id may be another one's
+		putID(pkt, 0)
+	}
 	c.stmt = st
 	switch c.cmd.Code {
 	case wire.ComStmtClose:

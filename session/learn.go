@@ -273,8 +273,6 @@ func (c *Core) applySets(text []byte) {
 func (c *Core) applySet(s sqlclass.Assignment) {
 	switch {
 	case s.Unscoped && nextTransaction[s.Name]: // reported as a characteristic of the transaction
-	case s.Name == "collation_connection":
-		c.ledger.setSource(s.Name, s.Value)
 	case c.ledger.reported(s.Name) || neverReplayed[s.Name]:
 	case s.Literal:
 		c.ledger.setSource(s.Name, s.Value)

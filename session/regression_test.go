@@ -51,6 +51,21 @@ func TestFailedPrepareDropsTheOldOne(t *testing.T) {
 	}
 }
 
+// The server connection is found dead when a statement is closed. On the next one its id may belong to another statement.
+func TestCloseOnANewServerConnection(t *testing.T) {
+	r := trackedRig(t)
+	id := r.prepare("SELECT 1", 1, 1, 0)
+	command := statementCommand(wire.ComStmtClose, id)
+	if cmd, _, err := r.core.Peek(command); err != nil || cmd.Local {
+		t.Fatal(cmd.Local, err)
+	}
+	r.core.Detach()
+	r.attach()
+	if out, _ := r.core.Begin(command); getID(out) != 0 {
+		t.Errorf("statement %d is closed", getID(out))
+	}
+}
+
 func TestLastInsertIDSurvives(t *testing.T) {
 	r := trackedRig(t)
 	r.run(query("INSERT INTO t VALUES ()"), packet(1, 0, 1, 42, byte(auto), byte(auto>>8), 0, 0))

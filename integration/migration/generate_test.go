@@ -184,11 +184,7 @@ func (g generator) textPrepared() []step {
 func (g generator) slot() int { return g.IntN(slots) }
 
 func (g generator) prepare() step {
-	count := 0
-	if g.place.flavor == mysqltest.MySQL {
-		count = 1 // no NULLs, and types that do not change
-	}
-	return step{kind: kindPrepare, slot: g.slot(), count: count, sql: g.pick("SELECT ?", "SELECT ?, ?", "SELECT a, b FROM app.rows4 WHERE a > ?", "SELECT 1",
+	return step{kind: kindPrepare, slot: g.slot(), sql: g.pick("SELECT ?", "SELECT ?, ?", "SELECT a, b FROM app.rows4 WHERE a > ?", "SELECT 1",
 		"SELECT CONCAT(?, ?), HEX(?)", "SELECT @@sql_mode, 'a' 'b'", "SELECT nonsense", "SELECT * FROM counted WHERE 0", "INSERT INTO app.counted (v) VALUES (?)",
 		"SELECT SUM(a) FROM app.rows4 HAVING ? IS NOT NULL")}
 }

@@ -35,7 +35,7 @@ type peer struct {
 	caps    wire.Capability
 	charset byte
 	salt    []byte
-	id      uint32 // connection id of the greeting
+	mysql   bool
 	seq     byte
 	tracker wire.Tracker
 	handles map[int]*handle
@@ -81,7 +81,7 @@ func (p *peer) login(user, password, schema string, caps wire.Capability) error 
 	if err != nil {
 		return err
 	}
-	p.salt, p.id = slices.Clone(g.Salt[:]), g.ConnID
+	p.salt, p.mysql = slices.Clone(g.Salt[:]), !strings.Contains(g.Version, "MariaDB")
 	p.caps = caps & (g.Capabilities | wire.ClientMySQL)
 	p.tracker = wire.NewTracker(wire.Features{DeprecateEOF: p.caps.Has(wire.ClientDeprecateEOF)})
 	r := wire.HandshakeResponse{
@@ -264,8 +264,8 @@ func (p *peer) text(list []answer) string {
 			if err != nil {
 				return err.Error()
 			}
-			// After a move "the one prepared last" is sent with an id that no statement has.
-			fmt.Fprintf(&b, "ERR %v\n", strings.ReplaceAll(se.Error(), "(4294967295)", "(0)"))
+			// Statement ids are the server's own in its texts.
+			fmt.Fprintf(&b, "ERR %v\n", statementIDs.ReplaceAllString(se.Error(), "(id)"))
 		case wire.MarkPrepareOK:
 			fmt.Fprintf(&b, "PREPARED %q\n", a.payload[5:])
 		case wire.MarkMore, wire.MarkInfile, wire.MarkDone, wire.MarkMalformed:
@@ -274,6 +274,8 @@ func (p *peer) text(list []answer) string {
 	}
 	return b.String()
 }
+
+var statementIDs = regexp.MustCompile(`\(\d+\)`)
 
 // rows runs a query of the text protocol and gives its rows, NULL as "NULL".
 func (p *peer) rows(sql string) ([][]string, error) {
@@ -357,7 +359,7 @@ func (p *peer) do(s step) (string, error) {
 		if err == nil && list[0].mark == wire.MarkPrepareOK {
 			b := list[0].payload
 			p.last = &handle{
-				id: binary.LittleEndian.Uint32(b[1:]), params: int(binary.LittleEndian.Uint16(b[7:])), long: map[int]bool{}, mysql: s.count > 0,
+				id: binary.LittleEndian.Uint32(b[1:]), params: int(binary.LittleEndian.Uint16(b[7:])), long: map[int]bool{}, mysql: p.mysql,
 				bare: strings.Contains(s.sql, "?") && !strings.Contains(s.sql, "WHERE a > ?"),
 			}
 			p.handles[s.slot] = p.last

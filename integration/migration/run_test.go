@@ -47,6 +47,7 @@ type attempt struct {
 	subject, control *peer
 	held             held
 	out              outcome
+	silent           bool // the last command had no answer
 	disturbed        bool // the server connection was or will be taken away
 }
 
@@ -95,9 +96,10 @@ func (a *attempt) step(s step) (ended bool, err error) {
 	if *verboseFlag {
 		fmt.Printf("%v\n     %q\n", s, clip(want))
 	}
-	if s.kind != kindChangeUser && s.kind != kindClose && s.kind != kindLong && want != unsent {
+	if s.kind != kindChangeUser && s.kind != kindClose && s.kind != kindLong && s.kind != kindStmtReset && want != unsent {
 		a.disturbed = false
 	}
+	a.silent = s.kind == kindClose || s.kind == kindLong || want == unsent && a.silent
 	a.held.apply(s)
 	if got != want {
 		return false, difference(got, want)
@@ -107,7 +109,15 @@ func (a *attempt) step(s step) (ended bool, err error) {
 
 // disturb moves the session, or ends its server connection. An open transaction is lost, and the client is told.
 func (a *attempt) disturb(k kind) (ended bool, err error) {
+	if a.silent { // what has no answer may still be on its way
+		if ended, err := a.step(step{kind: kindPing}); err != nil || ended {
+			return ended, err
+		}
+	}
 	a.disturbed = true
+	if _, err := a.control.do(step{kind: kindPing}); err != nil { // an error does not tell whether a transaction is open
+		return false, err
+	}
 	inTransaction := a.control.status&(wire.StatusInTrans|wire.StatusInTransReadonly) != 0
 	a.w.settle(a.subject, inTransaction)
 	if k == kindMove {

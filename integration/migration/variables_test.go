@@ -16,8 +16,8 @@ type choice struct {
 	values []string
 }
 
-// known are variables whose values can't be guessed.
-var known = map[string][]string{
+// valuesOf has the variables whose values can't be guessed.
+var valuesOf = map[string][]string{
 	"sql_mode": {
 		"''", "'ANSI_QUOTES'", "'ANSI'", "'NO_BACKSLASH_ESCAPES'", "'TRADITIONAL'", "'STRICT_TRANS_TABLES,PIPES_AS_CONCAT'",
 		"'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'", "'NO_UNSIGNED_SUBTRACTION'", "CONCAT(@@sql_mode,',ANSI_QUOTES')", "ansi",
@@ -107,7 +107,7 @@ func (p *place) discover() ([]choice, error) {
 }
 
 func candidates(name, now string) []string {
-	if v := known[name]; v != nil {
+	if v := valuesOf[name]; v != nil {
 		return v
 	}
 	switch now {
