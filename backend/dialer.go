@@ -180,11 +180,11 @@ func (d *Dialer) expire(now time.Time) []*Greeted {
 	return stale
 }
 
-// keep takes a connection back; false means that it must be closed.
-func (d *Dialer) keep(g *Greeted) bool {
+// keep takes a connection that nobody has used; false means that there are most already and that it must be closed.
+func (d *Dialer) keep(g *Greeted, most int) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed || len(d.spares[g.Addr]) >= sparesPerAddr {
+	if d.closed || len(d.spares[g.Addr]) >= most {
 		return false
 	}
 	d.spares[g.Addr] = append(d.spares[g.Addr], spare{greeted: g, since: g.since})

@@ -67,7 +67,7 @@ func (g *Greeted) Release() {
 	g.used = true
 	// A copy, so that a caller who holds on to g can't disturb the next one.
 	back := &Greeted{Greeting: g.Greeting, Addr: g.Addr, dialer: g.dialer, pc: g.pc, since: g.since}
-	if !g.dialer.keep(back) {
+	if !g.dialer.keep(back, sparesPerAddr) {
 		g.dialer.discard([]*Greeted{back})
 	}
 }

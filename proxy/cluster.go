@@ -34,6 +34,7 @@ type Cluster struct {
 	quotas    map[string]*serverQuotas // by server name; the map does not change
 	wg        sync.WaitGroup           // sessions
 	leave     chan struct{}            // idle sessions are to look at the table
+	warm      chan struct{}            // connections are to be made ahead
 	tallies   tallies
 	meters    map[string]*meter // by server name; the map does not change
 	ids       identities
@@ -57,7 +58,7 @@ func NewCluster(c Config) (*Cluster, error) {
 		greetings: map[string]wire.Greeting{}, quotas: newServerQuotas(c.Servers, c.Limits),
 		ids: identities{known: map[uint32]*clientSession{}},
 	}
-	cl.leave = make(chan struct{}, 1)
+	cl.leave, cl.warm = make(chan struct{}, 1), make(chan struct{}, 1)
 	cl.gate.init()
 	cl.ctx, cl.stopNow = context.WithCancelCause(context.Background())
 	cl.metrics.plane.cluster.Store(cl)
@@ -89,6 +90,7 @@ func (c *Cluster) Run(ctx context.Context, grace time.Duration) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.survey(gctx) })
 	g.Go(func() error { c.usher(gctx); return nil })
+	g.Go(func() error { c.warmer(gctx); return nil })
 	if c.config.Limits.IdleTimeout > 0 {
 		g.Go(func() error { c.sweep(gctx); return nil })
 	}

@@ -21,7 +21,10 @@ func (c *Cluster) Throttle(d time.Duration) { c.gate.throttle.Store(int64(d)) }
 
 // Hold closes the gate: from its return on no new transaction or statement starts towards the primary. What is under
 // way goes on; see Drain.
-func (c *Cluster) Hold(reason string) { c.gate.Hold(reason) }
+func (c *Cluster) Hold(reason string) {
+	c.gate.Hold(reason)
+	c.warmSoon()
+}
 
 // Drain returns when no transaction and no statement that may write is open on the primary any more, or when ctx is
 // done. open is how many sessions still have one.

@@ -199,3 +199,23 @@ func TestIdleSessionsLeaveAfterThePause(t *testing.T) {
 	}
 	clients[0].wantAt("b")
 }
+
+// While clients wait, connections are made ahead to the server that may be the next; the sessions use these.
+func TestWarmConnections(t *testing.T) {
+	bed := newTestbed(t, nil)
+	clients := make([]*client, 5)
+	for i := range clients {
+		clients[i] = bed.client()
+		clients[i].must("DO 1")
+	}
+	bed.cluster.Hold("test")
+	bed.eventually("b has connections", func() bool { return bed.b.Conns() == len(clients) })
+	bed.move()
+	bed.cluster.Resume()
+	for _, c := range clients {
+		c.wantAt("b")
+	}
+	if n := bed.b.Conns(); n != len(clients) {
+		t.Errorf("b has %d connections for %d sessions", n, len(clients))
+	}
+}
