@@ -68,7 +68,7 @@ func TestOrigin(t *testing.T) {
 			}
 			o := configure(t, extra, pair.Servers[0].Addr(), pair.Servers[1].Addr())
 			edit(t, o.config, "route: primary}", "route: primary, proxy_protocol: {networks: [127.0.0.1], required: false, timeout: 1s}}")
-			edit(t, o.config, "fallback: error}", "fallback: error, proxy_protocol: {networks: [127.0.0.1, '::1'], timeout: 2s}}")
+			edit(t, o.config, "fallback: error}", "fallback: error, proxy_protocol: {networks: [127.0.0.1, '::1'], timeout: 1s}}")
 			o.start()
 			o.ready()
 			p := originTest{f, pair, o}
