@@ -115,6 +115,7 @@ func (k *known) count(begun time.Time) {
 		k.last.BadSince = begun
 	}
 	k.last.BadProbes++
+	k.last.MissedAt = begun
 	k.beatErr, k.beatFailed = nil, time.Time{} // what writes met before says nothing about the server when it is back
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -44,7 +45,17 @@ type sqlProber struct {
 	idle    time.Duration // how long the server keeps a silent connection
 	conn    *sql.Conn     // warm; nil when there is none
 	dialect flavor.Dialect
+
+	own   gtid.Position // where its binary log ended, on a server without GTID
+	ownAt time.Time     // when that was read
 }
+
+// Where a server's own position takes a statement of its own it is not read with every probe: of the primary, whose last
+// position says what is lost when it dies, with every other one, of standbys for people only.
+const (
+	ownOfPrimary = 400 * time.Millisecond
+	ownOfStandby = 4 * time.Second
+)
 
 func newSQLProber(db *sql.DB, interval time.Duration) *sqlProber {
 	db.SetMaxIdleConns(0)
@@ -87,8 +98,11 @@ func (p *sqlProber) observe(ctx context.Context, o order) (r report, err error) 
 		}
 	}
 	begun := time.Now()
-	if r.facts, err = p.dialect.Observe(ctx, p.conn); err != nil {
+	if r.facts, err = p.dialect.ObserveAt(ctx, p.conn, p.recent(begun, o)); err != nil {
 		return r, err
+	}
+	if r.facts.Position.Kind() == gtid.KindFile && !r.facts.Position.Equal(p.own) {
+		p.own, p.ownAt = r.facts.Position, begun
 	}
 	if r.facts.Version != p.dialect.Version() {
 		p.dialect = nil // upgraded under way: the next probe looks again
@@ -100,6 +114,18 @@ func (p *sqlProber) observe(ctx context.Context, o order) (r report, err error) 
 		r.beat, err = readBeat(ctx, p.conn, o.beatOf)
 	}
 	return r, err
+}
+
+// recent is the server's own position if that was read a short while ago.
+func (p *sqlProber) recent(now time.Time, o order) gtid.Position {
+	limit := ownOfStandby
+	if o.beatOf == 0 {
+		limit = ownOfPrimary
+	}
+	if now.Sub(p.ownAt) > limit {
+		p.own = gtid.Position{}
+	}
+	return p.own
 }
 
 // connect opens a connection whose statements cannot wait long and that the server forgets soon when we vanish.

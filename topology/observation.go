@@ -151,6 +151,8 @@ type Observation struct {
 	// it is alive. BadProbes counts them.
 	BadSince  time.Time
 	BadProbes int
+	// MissedAt is when the last probe began that did not prove the server alive; zero when all did.
+	MissedAt time.Time
 	// Replied is when a client session last got an answer from the server through the data path, zero when unknown;
 	// Lost counts the server connections of clients that broke since BadSince.
 	Replied time.Time

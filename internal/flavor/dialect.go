@@ -59,6 +59,8 @@ type Dialect interface {
 type Observer interface {
 	// Observe reads all facts, links included, in two statements (three on MySQL with GTID off).
 	Observe(ctx context.Context, q Querier) (topology.Facts, error)
+	// ObserveAt is Observe with the position own where reading that would take the third statement and own is known.
+	ObserveAt(ctx context.Context, q Querier, own gtid.Position) (topology.Facts, error)
 	// Position is everything in this server's history: gtid_binlog_state joined with gtid_slave_pos on MariaDB,
 	// gtid_executed on MySQL, its own binary log's file and offset on MySQL with GTID off.
 	Position(ctx context.Context, q Querier) (gtid.Position, error)

@@ -64,6 +64,11 @@ func (d *mariadb) Observe(ctx context.Context, q Querier) (topology.Facts, error
 	return f, nil
 }
 
+// ObserveAt implements Observer.
+func (d *mariadb) ObserveAt(ctx context.Context, q Querier, _ gtid.Position) (topology.Facts, error) {
+	return d.Observe(ctx, q)
+}
+
 // mariaPosition joins what the server has in its binary log with what it applied, so that a standby restored from a
 // backup, whose binary log is empty, has a history too.
 func mariaPosition(r record) (gtid.Position, error) {

@@ -120,6 +120,11 @@ func (d *mysql) Kind() Kind { return d.kind }
 
 // Observe implements Observer.
 func (d *mysql) Observe(ctx context.Context, q Querier) (topology.Facts, error) {
+	return d.ObserveAt(ctx, q, gtid.Position{})
+}
+
+// ObserveAt implements Observer.
+func (d *mysql) ObserveAt(ctx context.Context, q Querier, own gtid.Position) (topology.Facts, error) {
 	r, err := oneRecord(ctx, q, d.observe)
 	if err != nil {
 		return topology.Facts{}, fmt.Errorf("read the variables: %w", err)
@@ -130,9 +135,12 @@ func (d *mysql) Observe(ctx context.Context, q Querier) (topology.Facts, error) 
 		ReadOnly: r.bool("ro"), SuperReadOnly: r.bool("super_ro"), GTID: on, GTIDStrict: on,
 		BinaryLog: r.bool("log_bin"), LogsUpdates: r.bool("updates"), Clock: serverClock(r.str("clock")),
 	}
-	if on {
+	switch {
+	case on:
 		f.Position, err = gtid.ParseMySQL(r.str("executed"))
-	} else {
+	case own.Known():
+		f.Position = own
+	default:
 		f.Position, err = d.BinlogPosition(ctx, q)
 	}
 	if err != nil {

@@ -201,3 +201,30 @@ func TestFile(t *testing.T) {
 		}
 	}
 }
+
+// Two servers that have written at once without gtid_strict_mode use the same sequence numbers.
+func TestMissingLoosely(t *testing.T) {
+	for _, tt := range []struct {
+		have, want    string
+		strict, loose uint64
+	}{
+		{"0-10-147", "0-10-147,0-20-1148", 1001, 1001},
+		{"0-10-200", "0-10-200,0-20-199", 0, 1},
+		{"0-10-200,0-20-150", "0-10-200,0-20-199,0-30-7,1-30-9", 9, 11},
+		{"0-10-200", "0-20-199", 0, 1},
+		{"0-10-200,0-20-199", "0-10-200", 0, 0},
+		{uuidA + ":1-1021", uuidA + ":1-1026", 5, 5},
+	} {
+		have, err1 := Parse(tt.have)
+		want, err2 := Parse(tt.want)
+		if err1 != nil || err2 != nil {
+			t.Fatal(err1, err2)
+		}
+		if n, _ := Missing(have, want); n != tt.strict {
+			t.Errorf("Missing(%s, %s) = %d, want %d", have, want, n, tt.strict)
+		}
+		if n, ok := MissingLoosely(have, want); n != tt.loose || !ok {
+			t.Errorf("MissingLoosely(%s, %s) = %d, %t, want %d", have, want, n, ok, tt.loose)
+		}
+	}
+}

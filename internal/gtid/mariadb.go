@@ -122,6 +122,17 @@ func mariaMissing(have, want []mariaEntry) (uint64, bool) {
 	return n, true
 }
 
+// aheadByDomain counts the servers that have written in want what is not in have.
+func aheadByDomain(have, want []mariaEntry) map[uint32]uint64 {
+	m := make(map[uint32]uint64, 1)
+	for _, e := range want {
+		if !mariaContains(have, []mariaEntry{e}) {
+			m[e.domain]++
+		}
+	}
+	return m
+}
+
 func newestByDomain(entries []mariaEntry) map[uint32]uint64 {
 	m := make(map[uint32]uint64, 1)
 	for _, e := range entries {

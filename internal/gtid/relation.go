@@ -81,3 +81,17 @@ func Missing(have, want Position) (n uint64, ok bool) {
 		return 0, false
 	}
 }
+
+// MissingLoosely is Missing for MariaDB servers without gtid_strict_mode, where servers that write at once use the same
+// sequence numbers: each of them that has written something which is not in have counts for one transaction at least, also
+// when the histories have diverged. Under strict mode it would count entries that were only forgotten.
+func MissingLoosely(have, want Position) (n uint64, ok bool) {
+	if have.kind != KindMariaDB || want.kind != KindMariaDB {
+		return Missing(have, want)
+	}
+	newest, ahead := newestByDomain(have.maria), aheadByDomain(have.maria, want.maria)
+	for domain, seq := range newestByDomain(want.maria) {
+		n += max(seq-min(seq, newest[domain]), ahead[domain])
+	}
+	return n, true
+}
