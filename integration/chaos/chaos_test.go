@@ -20,7 +20,15 @@ var setups = []setup{
 	{name: "mysql-gtid", opts: mysqltest.PairOptions{Flavor: mysqltest.MySQL}},
 	{name: "mysql-semisync", opts: mysqltest.PairOptions{Flavor: mysqltest.MySQL, SemiSync: true}},
 	{name: "mysql-filepos", opts: mysqltest.PairOptions{Flavor: mysqltest.MySQL, FilePos: true}},
+	{name: "mariadb-star", long: true, opts: mysqltest.PairOptions{Flavor: mysqltest.MariaDB, Standbys: 2}},
+	{name: "mysql-star", long: true, opts: mysqltest.PairOptions{Flavor: mysqltest.MySQL, Standbys: 2}},
+	{name: "mariadb-watchdog", long: true, extra: withWatchdog, opts: mysqltest.PairOptions{Flavor: mysqltest.MariaDB, Config: scheduler}},
+	{name: "mysql-watchdog", long: true, extra: withWatchdog, opts: mysqltest.PairOptions{Flavor: mysqltest.MySQL, Config: scheduler}},
 }
+
+const withWatchdog = "    fencing: {watchdog: true, watchdog_ttl: 4s}\n"
+
+var scheduler = map[string]string{"event-scheduler": "ON"}
 
 const (
 	// shortSteps is how many faults the short set makes on each set-up.
@@ -34,6 +42,9 @@ const (
 func TestChaos(t *testing.T) {
 	for i, s := range setups {
 		if *setupFlag != "" && *setupFlag != s.name || *flavorFlag != "" && *flavorFlag != s.opts.Flavor.String() {
+			continue
+		}
+		if s.long && *setupFlag == "" && *minutesFlag == 0 {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {

@@ -143,8 +143,8 @@ func cutServers(r *rig, rng *rand.Rand, p, s int) error {
 	return r.sever((*faultnet.Link).Cut, lasting(rng, time.Second, 8*time.Second), r.between(p, s)...)
 }
 
-func isolatePrimary(r *rig, rng *rand.Rand, p, s int) error {
-	links := append(r.between(p, s), r.link(proxyEnd, p))
+func isolatePrimary(r *rig, rng *rand.Rand, p, _ int) error {
+	links := append(r.around(p), r.link(proxyEnd, p))
 	return r.sever((*faultnet.Link).Cut, lasting(rng, time.Second, 9*time.Second), links...)
 }
 

@@ -154,7 +154,7 @@ func openStandby(r *rig, _ *rand.Rand, _, s int) error {
 // brokenStandby stops the standby's applier by a row that is there already, and ends the primary.
 func brokenStandby(r *rig, _ *rand.Rand, p, s int) error {
 	const row = "(-5, 0, 0)"
-	if err := r.around(s, "INSERT INTO app.writes VALUES "+row); err != nil {
+	if err := r.behind(s, "INSERT INTO app.writes VALUES "+row); err != nil {
 		return err
 	}
 	if err := r.exec(p, "INSERT INTO app.writes VALUES "+row); err != nil {
@@ -173,14 +173,14 @@ func brokenStandby(r *rig, _ *rand.Rand, p, s int) error {
 	if r.setup.opts.Flavor == mysqltest.MySQL {
 		start = "START REPLICA"
 	}
-	if err := r.around(s, "DELETE FROM app.writes WHERE id = -5"); err != nil {
+	if err := r.behind(s, "DELETE FROM app.writes WHERE id = -5"); err != nil {
 		return err
 	}
 	return r.exec(s, start)
 }
 
-// around changes the standby's data behind replication's back.
-func (r *rig) around(server int, query string) error {
+// behind changes the standby's data behind replication's back.
+func (r *rig) behind(server int, query string) error {
 	queries := []string{"SET SESSION sql_log_bin=0", query}
 	if r.setup.opts.Flavor == mysqltest.MySQL {
 		queries = []string{"SET SESSION sql_log_bin=0", "SET GLOBAL super_read_only=0", query, "SET GLOBAL super_read_only=1"}

@@ -22,6 +22,7 @@ type setup struct {
 	name  string
 	opts  mysqltest.PairOptions
 	extra string // of the configuration
+	long  bool   // not in the short set
 }
 
 // proxyEnd is the number of the proxy among the ends of links; the servers have theirs.
@@ -67,6 +68,13 @@ func newRig(t *testing.T, s setup) *rig {
 	for i, server := range r.pair.Servers {
 		addrs[i] = r.route(proxyEnd, i, server.Addr())
 	}
+	for i, server := range r.pair.Servers { // for links that are made later
+		for j := range r.pair.Servers {
+			if i != j {
+				r.route(j, i, server.Addr())
+			}
+		}
+	}
 	r.prog = newProgram(t, addrs, s.extra)
 	r.began = time.Now()
 	r.prog.start()
@@ -103,6 +111,17 @@ func (r *rig) between(a, b int) []*faultnet.Link {
 	for _, l := range []*faultnet.Link{r.link(a, b), r.link(b, a)} {
 		if l != nil {
 			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// around are the links between a server and all other servers.
+func (r *rig) around(server int) []*faultnet.Link {
+	var out []*faultnet.Link
+	for i := range r.pair.Servers {
+		if i != server {
+			out = append(out, r.between(server, i)...)
 		}
 	}
 	return out
@@ -164,6 +183,7 @@ func (r *rig) whole(limit time.Duration) bool {
 			return false
 		}
 		r.welcome(st)
+		r.repair()
 		time.Sleep(50 * time.Millisecond)
 	}
 }
