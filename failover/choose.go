@@ -213,6 +213,7 @@ func (s state) marked(v view) view {
 		x := &out[i]
 		x.Never, x.Priority = s.policy.Never[x.Instance.Name], s.policy.Priority[x.Instance.Name]
 		if d, ok := s.awayServer(x.Instance.Name); ok {
+			x.Excused = d.Why == "interrupted"
 			x.Away = fmt.Sprintf("%s was left behind in epoch %d and is not back yet.", d.Server, d.Epoch)
 		}
 	}

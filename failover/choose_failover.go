@@ -42,8 +42,12 @@ func chooseFailover(v view, from string, req FailoverRequest, policy Policy) fai
 		if b.Instance.Name == from || req.To != "" && b.Instance.Name != req.To {
 			continue
 		}
+		if b.Excused {
+			b.Away = ""
+		}
 		hard, soft := takeoverReasons(p, b)
 		soft = append(soft, furtherOnes(v, p, b)...)
+		hard = append(hard, openOnes(v, p, b)...)
 		if b.Away != "" && req.To == "" {
 			hard = append(hard, b.Away)
 		}
@@ -64,6 +68,18 @@ func chooseFailover(v view, from string, req FailoverRequest, policy Policy) fai
 	return takeover(v, p, fit[0], append(warnings[fit[0].Instance.Name], leftOut(v, from)...), policy, req.Force)
 }
 
+// openOnes names the other servers that are writable although they were not left behind: one of them may have become the
+// primary in an operation whose end nobody has seen.
+func openOnes(v view, p, b serverView) []string {
+	var out []string
+	for _, o := range v {
+		if o.writable() && o.Away == "" && o.Instance != b.Instance && o.Instance != p.Instance {
+			out = append(out, fmt.Sprintf("%s is writable: it may be the primary already.", o.Instance.Name))
+		}
+	}
+	return out
+}
+
 // furtherOnes names the servers that have received more than b, by which transactions would be lost that are there.
 func furtherOnes(v view, p, b serverView) []string {
 	var out []string
@@ -78,8 +94,10 @@ func furtherOnes(v view, p, b serverView) []string {
 // takeover describes the failover to b.
 func takeover(v view, p, b serverView, warnings []string, policy Policy, force bool) failoverChoice {
 	c := failoverChoice{To: b.Instance, Warnings: warnings, SemiSync: b.SemiSyncReplica}
-	link, _ := linkOf(b, p)
-	c.FilePos = !link.UsesGTID
+	link, follows := linkOf(b, p)
+	if c.FilePos = !link.UsesGTID; !follows { // by force
+		c.FilePos = filePos(v)
+	}
 	_, back := p.linkFrom(b)
 	c.Circular = back || len(v) == 2 && (!p.Facts.Position.Known() || sourceUnclear(p))
 	for _, o := range v {
@@ -92,6 +110,13 @@ func takeover(v view, p, b serverView, warnings []string, policy Policy, force b
 			b.Instance.Name, b.AtLeast, p.Instance.Name, policy.MaxDataLoss))
 	}
 	return c
+}
+
+// filePos reports whether the links of the cluster go by file and position.
+func filePos(v view) bool {
+	return slices.ContainsFunc(v, func(o serverView) bool {
+		return slices.ContainsFunc(o.Facts.Links, func(l topology.Link) bool { return !l.UsesGTID })
+	})
 }
 
 // sourceUnclear reports whether p has a link of which nobody can say whose it is: one that has not connected since the

@@ -136,7 +136,7 @@ func (c *cluster) start(store coord.Store) (*Controller, func()) {
 func (c *cluster) waitState(ctl *Controller, want State) Status {
 	c.t.Helper()
 	var s Status
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if s = ctl.Status(); s.State == want {
 			return s
 		}
@@ -148,7 +148,7 @@ func (c *cluster) waitState(ctl *Controller, want State) Status {
 // waitFor waits until the condition holds.
 func (c *cluster) waitFor(what string, condition func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if condition() {
 			return
 		}
@@ -322,7 +322,7 @@ func (c *cluster) wantEverywhere(acks []ack) {
 func (c *cluster) waitRows(server string, acks []ack) map[uint64]uint32 {
 	c.t.Helper()
 	var out map[uint64]uint32
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		out = c.rows(server)
 		complete := true
 		for _, a := range acks {

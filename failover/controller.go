@@ -233,7 +233,7 @@ func (c *Controller) fresh(snap *topology.Snapshot) bool {
 
 // insight is a snapshot as the machine wants it.
 func (c *Controller) insight(snap *topology.Snapshot) inSights {
-	in := inSights{Sights: sightsOf(snap), Now: time.Now(), Verdict: detect.Judge(snap, c.state.subject().Name, c.cfg.Detect)}
+	in := inSights{Sights: sightsOf(snap, c.state.subject().Name), Now: time.Now(), Verdict: detect.Judge(snap, c.state.subject().Name, c.cfg.Detect)}
 	if c.cfg.Findings != nil {
 		in.Findings = c.cfg.Findings()
 	}

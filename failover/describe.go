@@ -69,7 +69,7 @@ func describeRun(a actRun) string {
 		line += " " + a.Op.From.Name
 	case stepAssess:
 		line += " without " + a.Op.From.Name
-	case stepQuarantine, stepJudge, stepRewind, stepRebuild, stepDiscard, stepReattach, stepRelink:
+	case stepQuarantine, stepJudge, stepRewind, stepRebuild, stepDiscard, stepReattach, stepRelink, stepMend:
 		line += " " + a.Op.Server
 	case stepSilence, stepApply, stepWeigh, stepDetach, stepReconnect, stepPark, stepPeek, stepPromote, stepSchema, stepWait, stepSemiSync:
 		line += " " + a.Op.To.Name

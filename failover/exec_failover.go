@@ -9,7 +9,6 @@ import (
 
 	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/internal/flavor"
-	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -255,7 +254,8 @@ func (e *executor) weigh(ctx context.Context, a actRun, out *done) error {
 	switch {
 	case r.target.Known() && r.short: // the operator goes on without what the old primary still has
 		gone.Seen, gone.WindowMS = r.target.String(), -1
-		if n, ok := gtid.Missing(facts.Position, r.target); ok {
+		old, _ := e.cfg.Monitor.Snapshot().Find(a.Op.From.Name)
+		if n, ok := missing(facts.Position, r.target, old.Facts); ok {
 			gone.AtLeast, gone.WindowMS = n, 0
 		}
 	case r.target.Known() || e.exactBySemiSync(a, l.Beat):

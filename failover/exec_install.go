@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/failover/fence"
+	"github.com/onewriter/onewriter/failover/rejoin"
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -58,20 +59,14 @@ VALUES (?, ?, @@server_id, UTC_TIMESTAMP(6), ?)`, uint64(a.Op.Epoch), a.Op.To.Na
 func (e *executor) close(ctx context.Context, a actRun, ev evidence) error {
 	var errs []error
 	for _, name := range a.Op.Others {
-		s, err := e.servers[name].fencing(ctx)
+		s, err := e.returner(ctx, name)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		attempt, err := fence.New(ctx, s, e.fenceLimits())
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		_, err = attempt.Close(ctx)
-		attempt.Release()
+		report, err := rejoin.Close(ctx, s, e.fenceLimits())
 		errs = append(errs, err)
-		ev.describeFence(name+" ", attempt.Report())
+		ev.describeFence(name+" ", report)
 	}
 	return errors.Join(errs...)
 }

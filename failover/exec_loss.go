@@ -27,13 +27,14 @@ type loss struct {
 
 // lossOf compares the last that was seen of the old primary with what the candidate has. AtLeast counts what was seen
 // and is not there: a lower bound, because more may have come after the last look. The window is an upper bound: all
-// that was committed before the newest heartbeat row which the candidate has is there, so what is missing was committed
-// between that row and the old primary's last sign of life.
+// that was committed before the newest heartbeat row which the candidate has is there, and so is, if it has the last position that
+// was seen, all that was committed before that look; what is missing was committed between that and the old primary's last
+// sign of life.
 func (e *executor) lossOf(ctx context.Context, conn *sql.Conn, from, to topology.Instance, facts topology.Facts) loss {
 	snap := e.cfg.Monitor.Snapshot()
 	old, _ := snap.Find(from.Name)
 	out := loss{WindowMS: -1, Seen: old.Facts.Position.String()}
-	if n, ok := gtid.Missing(facts.Position, old.Facts.Position); ok {
+	if n, ok := missing(facts.Position, old.Facts.Position, old.Facts); ok {
 		out.AtLeast = n
 	} else if old.Facts.Position.Kind() == gtid.KindFile && behindFile(facts.Links, old.Facts.Position) {
 		out.AtLeast = 1 // bytes cannot be counted as transactions
@@ -43,10 +44,21 @@ func (e *executor) lossOf(ctx context.Context, conn *sql.Conn, from, to topology
 	if !ok && !old.FactsAt.IsZero() && e.knowsReign(ctx, conn, from) {
 		last, ok = lastReceived(snap, to)
 	}
+	if at, all := hasAllOf(facts, old); all && at.After(last) {
+		last, ok = at, true
+	}
 	if ok { // never 0, which is for what is proved
 		out.WindowMS = max(0, lastSign(old).Sub(last).Milliseconds()) + margin.Milliseconds()
 	}
 	return out
+}
+
+// missing counts the transactions in want that are not in have; server is who wrote them.
+func missing(have, want gtid.Position, server topology.Facts) (uint64, bool) {
+	if server.Flavor == "mariadb" && !server.GTIDStrict {
+		return gtid.MissingLoosely(have, want)
+	}
+	return gtid.Missing(have, want)
 }
 
 // behindFile reports whether no link has applied up to the place seen in the old primary's own binary log.
@@ -85,6 +97,22 @@ func (e *executor) idOf(from topology.Instance, links []topology.Link) uint32 {
 		return l.SourceServerID
 	}
 	return 0
+}
+
+// staleFile is how much older than the rest of what was seen a position by file may be.
+const staleFile = 500 * time.Millisecond
+
+// hasAllOf is the moment at which the old primary was seen last, if the candidate has all that was committed there until then.
+func hasAllOf(facts topology.Facts, old topology.Observation) (time.Time, bool) {
+	seen := old.Facts.Position
+	switch {
+	case old.FactsAt.IsZero() || !seen.Known():
+		return time.Time{}, false
+	case seen.Kind() == gtid.KindFile:
+		return old.FactsAt.Add(-staleFile), !behindFile(facts.Links, seen)
+	default:
+		return old.FactsAt, facts.Position.Contains(seen)
+	}
 }
 
 // lastReceived is a moment after which the candidate has certainly received something: weaker than a heartbeat row, because

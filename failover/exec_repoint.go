@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/internal/pause"
@@ -17,12 +18,14 @@ import (
 
 // repoint makes every server that does not follow the new primary follow it, and takes the new primary's own link to
 // the old one away, so that a star stays a star. One server that fails does not keep the others from following.
-func (e *executor) repoint(ctx context.Context, a actRun, ev evidence) error {
+func (e *executor) repoint(ctx context.Context, a actRun, out *done) error {
+	ev := evidence(out.Evidence)
 	var errs []error
 	for _, name := range repointOrder(a) {
 		err := e.repointOne(ctx, a, name)
 		if err == nil {
 			ev.add(name, "follows %s", a.Op.To.Name)
+			out.Repointed = append(out.Repointed, name)
 			continue
 		}
 		ev.add(name, "%v", err)
@@ -32,6 +35,15 @@ func (e *executor) repoint(ctx context.Context, a actRun, ev evidence) error {
 		return errors.Join(errs...)
 	}
 	return errors.Join(append(errs, e.dropOldLink(ctx, a))...)
+}
+
+// places is where both servers of a switchover by file and position stood when the new primary was opened: what one of them
+// has to know that is pointed at it later.
+func (r *run) places(a actRun) coord.Departure {
+	if r == nil || !a.Op.FilePos {
+		return coord.Departure{}
+	}
+	return coord.Departure{Received: r.target.String(), Binlog: r.binlogB.String()}
 }
 
 // failover reports whether the operation leaves a server behind.

@@ -150,7 +150,7 @@ func (e *executor) deadline(s stepName) time.Duration {
 		return 3 * l.Statement
 	case stepFenceOld:
 		return hopeless + l.Fence + 3*l.Settle + 3*l.Statement + max(e.cfg.FenceCommand.Timeout, fence.DefaultCommandTimeout) + e.cfg.Watchdog
-	case stepSilence, stepDetach, stepPark, stepReconnect:
+	case stepSilence, stepDetach, stepPark, stepReconnect, stepMend:
 		return 5 * l.Statement // stopping a replica waits for the transaction that is being applied
 	case stepApply:
 		return l.Backlog
@@ -215,9 +215,11 @@ func (e *executor) carryOut(ctx context.Context, a actRun, out *done) error {
 		return e.epochRow(ctx, a)
 	case stepSettle, stepThrottle, stepPause, stepDrain, stepFence, stepTarget, stepWait, stepVerify, stepPromote,
 		stepRepoint, stepSemiSync, stepResume, stepDemote, stepFollow:
-		return e.carryOutSwitch(ctx, a, ev)
+		return e.carryOutSwitch(ctx, a, out)
 	case stepAssess, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepPark, stepReconnect:
 		return e.carryOutFailover(ctx, a, out)
+	case stepMend:
+		return e.mend(ctx, a, ev)
 	case stepQuarantine, stepJudge, stepRewind, stepRebuild, stepDiscard, stepReattach, stepRelink:
 		return e.carryOutReturn(ctx, a, out)
 	default:
@@ -225,7 +227,8 @@ func (e *executor) carryOut(ctx context.Context, a actRun, out *done) error {
 	}
 }
 
-func (e *executor) carryOutSwitch(ctx context.Context, a actRun, ev evidence) error {
+func (e *executor) carryOutSwitch(ctx context.Context, a actRun, out *done) error {
+	ev := evidence(out.Evidence)
 	switch a.Step {
 	case stepThrottle:
 		if err := e.prepare(ctx, a); err != nil {
@@ -245,11 +248,15 @@ func (e *executor) carryOutSwitch(ctx context.Context, a actRun, ev evidence) er
 	case stepVerify:
 		return e.verify(ctx, a, ev)
 	case stepPromote:
-		return e.promote(ctx, a, ev)
+		err := e.promote(ctx, a, ev)
+		out.Gone = e.run.places(a)
+		return err
 	case stepSettle:
-		return e.settle(ctx)
+		err := e.settle(ctx)
+		out.Gone = e.run.places(a)
+		return err
 	case stepRepoint:
-		return e.repoint(ctx, a, ev)
+		return e.repoint(ctx, a, out)
 	case stepSemiSync:
 		return e.semiSync(ctx, a.Op.To.Name, true)
 	case stepDemote:

@@ -25,6 +25,7 @@ type state struct {
 	booted    bool           // the first inspection is over
 	schema    bool           // the schema onewriter exists
 	lost      bool           // the primary has been away since it was last seen writable
+	proved    time.Time      // when that look, or what opened it, began
 	stopping  bool
 	parked    parking
 	sights    []sight
@@ -44,7 +45,9 @@ type state struct {
 	peek     time.Time      // when the primary's semi-sync settings are read next
 	// awayTrouble says what went wrong last when a server that was away was brought back.
 	awayTrouble []string
-	unparked    bool // the links to servers that are away could not be kept from starting by themselves yet
+	mends       []mending // the standbys whose replication is started again; replaced, never modified
+	unsure      []doubt   // the servers whose replication we may have stopped without knowing it; replaced, never modified
+	unparked    bool      // the links to servers that are away could not be kept from starting by themselves yet
 }
 
 // parking says that an operation could neither be finished nor undone for certain. Clients stay held.
@@ -76,15 +79,18 @@ const (
 	planReturn  // judge a server that came back, and bring it back
 	planRelink  // the last steps of that, when it has caught up
 	planPeek    // read what must be known of the primary before it dies
+	planAbandon // leave a server behind that may have been opened and does not come back
+	planMend    // start the replication of a standby again that nobody has stopped on purpose
 )
 
-var planNames = [...]string{"inspect", "install", "close", "switchover", "undo", "settle", "failover", "retreat", "return", "relink", "peek"}
+var planNames = [...]string{"inspect", "install", "close", "switchover", "undo", "settle", "failover", "retreat", "return", "relink", "peek", "abandon", "mend"}
 
 func (k planKind) String() string { return planNames[k] }
 
 // plan is a list of steps and how far it has come.
 type plan struct {
 	kind   planKind
+	began  time.Time
 	steps  []stepName
 	at     int
 	op     operation
@@ -99,6 +105,8 @@ type plan struct {
 	rejoin   RejoinRequest   // of a return
 	away     []coord.Departure
 	setAway  bool // away is what shall be stored
+
+	abandoned *plan // abandon: the parked operation
 
 	cancelled bool  // the step in progress was told to end
 	semiSync  *bool // what shall be stored about semi-sync, nil to leave that as it is
@@ -116,7 +124,7 @@ type operation struct {
 	FilePos  bool
 	// Of a failover: what was the matter, what the new primary is known to lack, and the server that is left behind.
 	Cause  detect.Kind
-	Server string // return, relink: the server
+	Server string // return, relink, mend: the server
 	Method string // return: see RejoinRequest
 	Gone   coord.Departure
 	Force  bool
@@ -131,7 +139,7 @@ func (p *plan) onlyLooked() bool {
 		return true
 	case planSwitchover, planFailover:
 		return p.at == 0
-	case planInstall, planClose, planUndo, planSettle, planRetreat, planReturn, planRelink:
+	case planInstall, planClose, planUndo, planSettle, planRetreat, planReturn, planRelink, planAbandon, planMend:
 		return false
 	default:
 		return false
@@ -179,6 +187,8 @@ type (
 		ID  string
 		Req FailoverRequest
 		Now time.Time
+		// unsettled: it has waited for an attempt to find out what became of a promotion.
+		unsettled bool
 	}
 	// inRejoin asks to bring a server back.
 	inRejoin struct {
@@ -199,6 +209,8 @@ type (
 		View   view
 		// Gone is what weigh and detach found out about what is left behind; it completes the operation's.
 		Gone coord.Departure
+		// Repointed are, after a repoint that failed in part, the servers that certainly follow the new primary.
+		Repointed []string
 		// SemiSync is the result of peek: the primary waits for acknowledgements.
 		SemiSync bool
 		// Judged is the result of judge.
@@ -318,6 +330,9 @@ func (s state) at(now time.Time) state {
 
 // begin starts p.
 func (s state) begin(p *plan) (state, []action) {
+	if p.began.IsZero() {
+		p.began = s.now
+	}
 	s.plan = p
 	return s, []action{s.run()}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -20,6 +21,9 @@ func (s state) done(in inDone) (state, []action) {
 	switch in.Step {
 	case stepLoad:
 		s.known, s.haveKnown = in.Stored, in.Found
+		if in.Stored.Phase != coord.PhaseSettled {
+			s = s.doubting(in.Stored.Target, in.Stored.Primary.Name)
+		}
 		s.epoch = max(s.epoch, in.Stored.Epoch)
 	case stepInspect:
 		return s.judge(in.View)
@@ -44,6 +48,10 @@ func (s state) done(in inDone) (state, []action) {
 		return s.weighed(in.Gone)
 	case stepDetach:
 		return s.detached(in.Gone)
+	case stepPromote:
+		s = s.placed(in.Gone)
+	case stepRepoint:
+		return s.repointed(in)
 	case stepJudge:
 		return s.judgedReturn(in.Judged)
 	case stepRewind, stepRebuild, stepDiscard:
@@ -51,6 +59,9 @@ func (s state) done(in inDone) (state, []action) {
 	case stepResume:
 		s.held = false
 	case stepPublish:
+		if s.proved = s.now; s.plan.kind == planInstall {
+			s.proved = s.plan.began
+		}
 		if s.lost = false; s.primary.Instance != s.plan.op.To {
 			s.backs = nil // whoever followed the primary before has to be judged again
 		}
@@ -60,6 +71,7 @@ func (s state) done(in inDone) (state, []action) {
 	case stepPark:
 		s.unparked = false
 	case stepSettle:
+		s.parked.plan = s.parked.plan.placed(in.Gone)
 		return s.settled(true)
 	case stepEpoch:
 		s.epoch = max(s.epoch, s.plan.op.Epoch)
@@ -113,6 +125,10 @@ func (s state) finished() (state, []action) {
 	case planRelink:
 		s.awayTrouble, s.peek = nil, time.Time{}
 		return s.end()
+	case planAbandon:
+		return s.abandonedFor(replyCompleted, p.notes)
+	case planMend:
+		return s.mended()
 	case planInspect, planClose, planSettle, planPeek:
 		return s.end()
 	default:
@@ -169,6 +185,7 @@ func (s state) prechecked(v view) (state, []action) {
 
 // failed takes a step that did not succeed.
 func (s state) failed(in inDone) (state, []action) {
+	s = s.strayOrder(in.Step)
 	switch s.plan.kind {
 	case planSwitchover:
 		return s.failedSwitchover(in)
@@ -190,6 +207,14 @@ func (s state) failed(in inDone) (state, []action) {
 		return s.failedRelink(in)
 	case planPeek:
 		return s.end()
+	case planAbandon:
+		if in.Step == stepKeep {
+			return s.stick(in)
+		}
+		s.parked = parking{why: parkedPromote, plan: s.plan.abandoned}
+		return s.abandonedFor(replyAborted, in.Reasons)
+	case planMend:
+		return s.mended()
 	case planInspect, planInstall, planClose:
 		return s.failedInstall(in)
 	default:
@@ -231,7 +256,7 @@ func (s state) failedSwitchover(in inDone) (state, []action) {
 	case stepSave, stepPublish, stepResume: // nobody may go on before these have succeeded
 		return s.stick(in)
 	case stepRepoint:
-		return s.strayed(in)
+		return s.repointed(in)
 	case stepEpoch, stepSemiSync, stepDemote, stepFollow, stepKeep:
 		s.plan = p.note(in.Reasons...)
 		return s.advance()

@@ -142,6 +142,9 @@ func (s state) assessed(v view) (state, []action) {
 	p.op.Epoch = s.epoch + 1
 	c := chooseFailover(s.marked(v), p.op.From.Name, p.failover, s.policy)
 	c.SemiSync = c.SemiSync || s.known.SemiSync
+	if !p.op.Force {
+		c.Reasons = append(c.Reasons, s.unfinished(v)...)
+	}
 	p.op.To, p.op.Repoint, p.op.SemiSync, p.op.FilePos = c.To, c.Repoint, c.SemiSync, c.FilePos
 	p.notes = c.Warnings
 	if c.To.Known() {
@@ -171,6 +174,17 @@ func (s state) assessed(v view) (state, []action) {
 	s.plan, s.mode = &p, StateSwitching
 	s.reasons = []string{s.trouble(), fmt.Sprintf("%s is taking over from %s.", p.op.To.Name, p.op.From.Name)}
 	return s.advance()
+}
+
+// unfinished says that an earlier process may have opened a server that cannot be asked.
+func (s state) unfinished(v view) []string {
+	if s.known.Phase != coord.PhaseFailingOver || s.known.Target == "" {
+		return nil
+	}
+	if target, ok := v.find(s.known.Target); !ok || target.ok() {
+		return nil
+	}
+	return []string{fmt.Sprintf("Onewriter ended in the middle of a failover to %s, which may have been opened and does not answer.", s.known.Target)}
 }
 
 // cameBack reports whether the old primary answers again before anything was opened, and not because we have closed it.
@@ -266,7 +280,7 @@ func (s state) failedFailover(in inDone) (state, []action) {
 	case stepSave, stepPublish, stepResume:
 		return s.stick(in)
 	case stepRepoint:
-		return s.strayed(in)
+		return s.repointed(in)
 	case stepEpoch, stepSemiSync, stepFollow, stepPark, stepKeep:
 		if in.Step == stepKeep && slices.Contains(p.steps[p.at:], stepPromote) {
 			return s.retreat(in.Step, in.Reasons)
@@ -277,34 +291,6 @@ func (s state) failedFailover(in inDone) (state, []action) {
 	default:
 	}
 	return s.retreat(in.Step, in.Reasons)
-}
-
-// strayed goes on without the servers that could not be pointed at the new primary, or may not have been: they are away
-// until they were looked after.
-func (s state) strayed(in inDone) (state, []action) {
-	p := s.plan.note(in.Reasons...)
-	if !p.setAway {
-		p.away, p.setAway = s.known.Away, true
-	}
-	for _, name := range p.op.Repoint {
-		if _, already := s.awayServer(name); already {
-			continue
-		}
-		p.away = append(without(p.away, name), s.interrupted(p, name))
-	}
-	if s.primary.Instance == p.op.To { // otherwise it is stored together with the new primary
-		p.steps = slices.Insert(slices.Clone(p.steps), p.at+1, stepKeep)
-	}
-	s.plan = p
-	return s.advance()
-}
-
-// interrupted is the departure of a server that is not to blame for anything, but does not follow the new primary.
-func (s state) interrupted(p *plan, name string) coord.Departure {
-	return coord.Departure{
-		Server: name, Epoch: p.op.Epoch, At: s.now, Operation: p.op.ID, Why: "interrupted", Fence: "fenced-proved", WindowMS: -1,
-		FilePos: p.op.FilePos, SemiSync: p.op.SemiSync,
-	}
 }
 
 // retreat lets the candidate follow again. Nothing was opened; the old primary, if we have closed it, is opened again
@@ -403,12 +389,12 @@ func (s state) interrupt() (state, []action) {
 		return s, nil
 	}
 	switch s.plan.kind {
-	case planReturn, planRelink, planPeek:
+	case planReturn, planRelink, planPeek, planMend:
 	case planSwitchover, planFailover:
 		if s.primary.Instance != s.plan.op.To || s.plan.stuck || !tidying(s.plan.step()) {
 			return s, nil
 		}
-	case planInspect, planInstall, planClose, planUndo, planSettle, planRetreat:
+	case planInspect, planInstall, planClose, planUndo, planSettle, planRetreat, planAbandon:
 		return s, nil
 	default:
 		return s, nil

@@ -21,11 +21,16 @@ func (s state) request(in inRequest) (state, []action) {
 
 // requestFailover begins an unplanned failover that an operator asks for, or refuses it.
 func (s state) requestFailover(in inFailover) (state, []action) {
-	if s.plan != nil && s.waiting == nil && !s.stopping && (s.plan.kind == planReturn || s.plan.kind == planRelink || s.plan.kind == planPeek) {
+	if s.plan != nil && s.waiting == nil && !s.stopping && (s.plan.kind == planReturn || s.plan.kind == planRelink || s.plan.kind == planPeek || s.plan.kind == planMend) {
 		q := *s.plan // what can wait is ended
 		q.cancelled = true
 		s.plan, s.waiting = &q, in
 		return s, []action{actCancel{}}
+	}
+	if s.plan != nil && s.plan.kind == planSettle && s.waiting == nil && !s.stopping && in.Req.Force && !in.Req.DryRun {
+		in.unsettled = true // there is one such attempt after the other
+		s.waiting = in
+		return s, nil
 	}
 	if why, later := s.notNow(in); later {
 		s.waiting = in
@@ -34,10 +39,16 @@ func (s state) requestFailover(in inFailover) (state, []action) {
 		return s.refuse(in.ID, why)
 	}
 	switch from := s.subject(); {
-	case s.parked.why == parkedPromote:
-		return s.refuse(in.ID, append([]string{"It is not certain yet whether an earlier operation has opened another server."}, s.reasons...)...)
+	case in.unsettled && s.parked.why != parkedPromote:
+		return s.refuse(in.ID, append([]string{"Meanwhile it was found out what had become of the earlier operation. Look at the status."}, s.reasons...)...)
 	case s.policy.Mode == ModeOff && !in.Req.DryRun:
 		return s.refuse(in.ID, "The configuration says failover.mode: off, so nobody may move the primary role.")
+	case s.parked.why == parkedPromote && (!in.Req.Force || in.Req.DryRun):
+		name := s.parked.plan.op.To.Name
+		return s.refuse(in.ID, append([]string{fmt.Sprintf("It is not certain yet whether an earlier operation has opened %s. It will be found out when %s answers. "+
+			"If it will not come back make sure that it is off and run `onewriter failover --force`: it is left behind then.", name, name)}, s.reasons...)...)
+	case s.parked.why == parkedPromote:
+		return s.abandon(in.ID)
 	case !from.Known():
 		return s.refuse(in.ID, append([]string{"No primary was ever known, so there is nothing to fail over from."}, s.reasons...)...)
 	case s.mode == StateRunning && !in.Req.Force:
@@ -77,13 +88,15 @@ func (s state) notNow(in input) (why string, later bool) {
 		return "", false
 	}
 	switch s.plan.kind {
-	case planInspect, planInstall, planClose, planPeek, planRelink:
+	case planInspect, planInstall, planClose, planPeek, planRelink, planMend:
 		return "", true
 	case planReturn:
 		if s.plan.op.ID == "" {
 			return "", true
 		}
 		return fmt.Sprintf("Another operation is in progress: %s, the return of %s, in step %s.", s.plan.op.ID, s.plan.op.Server, s.plan.step()), false
+	case planAbandon:
+		return "Another operation is in progress: a server is being left behind.", false
 	case planFailover, planRetreat:
 		return fmt.Sprintf("Another operation is in progress: %s, a failover from %s, in step %s.", s.plan.op.ID, s.plan.op.From.Name, s.plan.step()), false
 	case planSwitchover, planUndo, planSettle:

@@ -80,13 +80,15 @@ func (s state) forgetComebacks(before []coord.Departure) state {
 }
 
 // tend looks after the servers that are away: one that answers is closed and judged at once, one that follows is
-// watched until it has caught up. ok is false when there is nothing to do now.
+// watched until it has caught up. Then after standbys whose replication has ended without an order. ok is false when there is nothing to do now.
 func (s state) tend() (next state, actions []action, ok bool) {
 	for _, d := range s.known.Away {
 		x, seen := s.sightOf(d.Server)
 		c := s.comebackOf(d.Server)
 		switch {
 		case !seen:
+		case !x.OK && c.Stage == stageAttached: // its replication goes on, or will not come up again and it is judged anew
+			s = s.come(d.Server, stageAttached)
 		case !x.OK:
 			if c.Stage != stageAway {
 				s = s.come(d.Server, stageAway)
@@ -105,7 +107,7 @@ func (s state) tend() (next state, actions []action, ok bool) {
 			s = next
 		}
 	}
-	return s, nil, false
+	return s.mend()
 }
 
 // tendAttached waits until the server has followed without a gap for a while.

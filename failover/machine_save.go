@@ -2,6 +2,7 @@ package failover
 
 import (
 	"github.com/onewriter/onewriter/coord"
+	"github.com/onewriter/onewriter/topology"
 )
 
 // saving is the state that the current step makes durable.
@@ -25,7 +26,7 @@ func (s state) saving() coord.State {
 		out.Phase, out.Target = coord.PhaseFailingOver, p.op.To.Name
 	case stepSave:
 		out.Epoch, out.Primary = p.op.Epoch, p.op.To
-		out.Away = without(out.Away, p.op.To.Name)
+		out.Away = outdated(s.withStrays(p, without(out.Away, p.op.To.Name)), p.op.Epoch)
 		if p.kind == planFailover {
 			out.Failovers = s.recentFailovers()
 		}
@@ -64,6 +65,19 @@ func without(list []coord.Departure, name string) []coord.Departure {
 		if d.Server != name {
 			out = append(out, d)
 		}
+	}
+	return out
+}
+
+// outdated takes the places in binary logs of earlier primaries away from departures of before the epoch: they say nothing
+// about the log of the one of that epoch, and by file and position a server would go on from the wrong place.
+func outdated(list []coord.Departure, epoch topology.Epoch) []coord.Departure {
+	var out []coord.Departure
+	for _, d := range list {
+		if d.FilePos && d.Epoch < epoch {
+			d.Received, d.Binlog, d.Promoted = "", "", ""
+		}
+		out = append(out, d)
 	}
 	return out
 }

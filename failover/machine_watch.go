@@ -37,6 +37,7 @@ func (s state) tick() (state, []action) {
 // look compares the monitor's sights with what they should be and begins an inspection when they differ. The same
 // picture is inspected again only with force.
 func (s state) look(force bool) (state, []action) {
+	s = s.missed()
 	switch {
 	case s.plan != nil:
 		return s.interrupt()
@@ -78,6 +79,20 @@ func (s state) look(force bool) (state, []action) {
 	}
 	s.looked = now
 	return s.begin(&plan{kind: planInspect, steps: []stepName{stepInspect}})
+}
+
+// missed notes that the primary was away, however shortly, since it was last seen writable. It may be back by the time
+// that somebody looks.
+func (s state) missed() state {
+	x, seen := s.sightOf(s.primary.Instance.Name)
+	switch {
+	case !seen || !x.OK:
+	case x.Writable && x.At.After(s.proved):
+		s.proved = x.At
+	case !x.Writable && x.Missed.After(s.proved):
+		s.lost = true
+	}
+	return s
 }
 
 // openAway finds a server that was left behind and is seen writable: it is closed at once, whatever else is the matter.
@@ -200,6 +215,7 @@ func (s state) judge(v view) (state, []action) {
 // install brings op.To into service. A primary that is already published goes on as it is.
 func (s state) install(op operation, newRow bool, away []coord.Departure, changed bool) (state, []action) {
 	if s.primary == (topology.Primary{Instance: op.To, Epoch: op.Epoch}) && s.schema && !newRow && !changed && !s.restoreSemiSync(away) {
+		s.proved = s.plan.began
 		s = s.serving()
 		return s.end()
 	}
@@ -228,8 +244,8 @@ func (s state) extraSteps(op operation, away []coord.Departure) []stepName {
 }
 
 // awayAfter lists the servers that are away once what d says was done: the primary is not, a server that was closed
-// because it was writable is, and so is one that an interrupted failover had begun to turn into the primary, because
-// its replication was stopped for that.
+// because it was writable is, and so are one that an interrupted failover had begun to turn into the primary, because
+// its replication was stopped for that, and those that an interrupted operation has not pointed at the primary yet.
 func (s state) awayAfter(d verdict, v view) (away []coord.Departure, changed bool) {
 	away = without(s.known.Away, d.Primary.Name)
 	changed = len(away) != len(s.known.Away)
@@ -243,7 +259,7 @@ func (s state) awayAfter(d verdict, v view) (away []coord.Departure, changed boo
 			back, circular := p.linkFrom(o)
 			gone.Circular, gone.Received = circular, back.AppliedFile.String()
 			forward, follows := o.linkFrom(p)
-			gone.FilePos, gone.UUID = follows && !forward.UsesGTID, o.Facts.ServerUUID
+			gone.FilePos, gone.UUID = follows && !forward.UsesGTID || circular && !back.UsesGTID, o.Facts.ServerUUID
 		}
 		away, changed = append(without(away, server), gone), true
 	}
@@ -252,6 +268,9 @@ func (s state) awayAfter(d verdict, v view) (away []coord.Departure, changed boo
 	}
 	if k := s.known; k.Phase == coord.PhaseFailingOver && k.Target != "" && d.Primary == k.Primary && k.Target != d.Primary.Name {
 		add(k.Target, "interrupted")
+	}
+	for _, name := range s.unfollowed(d.Primary, v) {
+		add(name, "interrupted")
 	}
 	return away, changed
 }
@@ -264,5 +283,9 @@ func (s state) installPlan(op operation, newRow bool) *plan {
 	if newRow {
 		steps = append(steps, stepEpoch)
 	}
-	return &plan{kind: planInstall, steps: append(steps, stepSave, stepPublish), op: op}
+	p := &plan{kind: planInstall, steps: append(steps, stepSave, stepPublish), op: op}
+	if s.plan != nil {
+		p.began = s.plan.began // the inspection that it follows from
+	}
+	return p
 }

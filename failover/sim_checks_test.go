@@ -59,6 +59,9 @@ func (c *simChecks) fail(format string, args ...any) {
 func (c *simChecks) begins(a actRun) {
 	w := c.world
 	c.begun, c.step, c.kind = w.now, a.Step, a.Kind
+	if a.Kind == planAbandon {
+		c.forgotten()
+	}
 	if a.Step == stepNote && w.process.state.plan.auto {
 		c.noFalseFailover(a)
 	}

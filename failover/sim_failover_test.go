@@ -143,6 +143,9 @@ func (x *simExec) lossOf(from, to *simServer, facts topology.Facts) loss {
 	if !ok && !old.FactsAt.IsZero() && to.row.Name == from.name() {
 		last, ok = lastReceived(x.p.snapshot(), to.inst)
 	}
+	if at, all := hasAllOf(facts, old); all && at.After(last) {
+		last, ok = at, true
+	}
 	if ok {
 		sign := old.BadSince
 		if at := x.w.data.replied[from.i]; at > 0 && x.w.at(at).After(sign) {
@@ -418,20 +421,8 @@ func (x *simExec) quarantine(a actRun, old *simServer) error {
 	if x.w.faults.noQuarantine {
 		return nil
 	}
-	f, err := x.newFence(old)
-	if err != nil {
+	if err := x.closeHelped(old); err != nil || a.Op.Gone.Why == "split" {
 		return err
-	}
-	if _, err = x.close(f); err != nil || a.Op.Gone.Why == "split" {
-		if err == nil || !old.semiSource || a.Op.Gone.Why == "split" {
-			return err
-		}
-		if err := x.semiSync(old, false); err != nil {
-			return err
-		}
-		if _, err := x.close(f); err != nil {
-			return err
-		}
 	}
 	if err := x.semiSync(old, false); err != nil {
 		return err
@@ -522,12 +513,8 @@ func (x *simExec) reattach(a actRun, old, primary *simServer) error {
 		}
 		return x.startBoth(l)
 	}
-	other := l
-	if l == nil && len(old.links) == 1 {
-		other = old.links[0]
-	}
 	at, _ := gtid.Parse(a.Op.Gone.Binlog)
-	return x.follow(old, primary, other, a.Op.Gone.FilePos, at, a.Op.Gone.SemiSync)
+	return x.follow(old, primary, a.Op.Gone.FilePos, at, a.Op.Gone.SemiSync)
 }
 
 // relink is rejoin.Relink.
@@ -568,13 +555,12 @@ func (x *simExec) relink(a actRun, old, primary *simServer) error {
 		}
 	}
 	switch {
-	case a.Op.Gone.Circular && back == nil:
-		return errors.New("there is no link back")
+	case back == nil: // and none is made
 	case a.Op.Gone.Circular:
 		if err := x.linkBack(back, forward); err != nil {
 			return err
 		}
-	case back != nil:
+	default:
 		if err := x.stopReplica(nil, back, flavor.BothThreads); err != nil {
 			return err
 		}

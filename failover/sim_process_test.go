@@ -250,6 +250,7 @@ func (p *simProcess) probed(i int, begun time.Duration, class topology.Class, te
 			o.BadSince = o.At
 		}
 		o.BadProbes++
+		o.MissedAt = o.At
 	}
 	wait := simProbeEvery
 	if primary, ok := p.observation(p.state.subject().Name); ok && primary.BadProbes > 0 {
@@ -329,7 +330,7 @@ func (p *simProcess) observe() {
 			return
 		}
 	}
-	in := inSights{Sights: sightsOf(snap), Now: w.clock(), Verdict: detect.Judge(snap, p.state.subject().Name, detect.Limits{})}
+	in := inSights{Sights: sightsOf(snap, p.state.subject().Name), Now: w.clock(), Verdict: detect.Judge(snap, p.state.subject().Name, detect.Limits{})}
 	if w.faults.alwaysDown && (in.Verdict.Kind == detect.Suspect || in.Verdict.Kind == detect.MyLink) {
 		in.Verdict.Kind, in.Verdict.Cause = detect.Down, detect.Down
 	}

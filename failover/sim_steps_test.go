@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
@@ -50,14 +51,16 @@ func (x *simExec) carryOut(a actRun, out *inDone) error {
 		return x.epochRow(a)
 	case stepAssess, stepCutoff, stepFenceOld, stepSilence, stepApply, stepWeigh, stepDetach, stepPark, stepReconnect:
 		return x.failoverStep(a, out)
+	case stepMend:
+		return x.mend(a)
 	case stepQuarantine, stepJudge, stepRewind, stepRebuild, stepDiscard, stepReattach, stepRelink:
 		return x.returnStep(a, out)
 	default:
-		return x.switchStep(a)
+		return x.switchStep(a, out)
 	}
 }
 
-func (x *simExec) switchStep(a actRun) error {
+func (x *simExec) switchStep(a actRun, out *inDone) error {
 	w := x.w
 	switch a.Step {
 	case stepThrottle:
@@ -77,11 +80,15 @@ func (x *simExec) switchStep(a actRun) error {
 	case stepVerify:
 		return x.verify(a)
 	case stepPromote:
-		return x.promote(a)
+		err := x.promote(a)
+		out.Gone = x.places(a)
+		return err
 	case stepSettle:
-		return x.settle()
+		err := x.settle()
+		out.Gone = x.places(a)
+		return err
 	case stepRepoint:
-		return x.repoint(a)
+		return x.repoint(a, out)
 	case stepSemiSync:
 		return x.semiSync(w.server(a.Op.To.Name), true)
 	case stepDemote:
@@ -220,13 +227,25 @@ func (x *simExec) epochRow(a actRun) error {
 func (x *simExec) closeOthers(names []string) error {
 	var errs []error
 	for _, name := range names {
-		f, err := x.newFence(x.w.server(name))
-		if err == nil {
-			_, err = x.close(f)
-		}
-		errs = append(errs, err)
+		errs = append(errs, x.closeHelped(x.w.server(name)))
 	}
 	return errors.Join(errs...)
+}
+
+// closeHelped is rejoin.Close.
+func (x *simExec) closeHelped(s *simServer) error {
+	f, err := x.newFence(s)
+	if err != nil {
+		return err
+	}
+	if _, err = x.close(f); err == nil || !s.semiSource {
+		return err
+	}
+	if err := x.semiSync(s, false); err != nil {
+		return err
+	}
+	_, err = x.close(f)
+	return err
 }
 
 func (x *simExec) reopen(a actRun) error {
@@ -458,11 +477,49 @@ func (x *simExec) settle() error {
 	}
 }
 
+// mend is executor.mend.
+func (x *simExec) mend(a actRun) error {
+	s, primary := x.w.server(a.Op.Server), x.w.server(a.Op.To.Name)
+	l := x.w.linkOf(s, primary)
+	if l == nil {
+		return errors.New("it has no link")
+	}
+	if x.w.faults.noReconnect {
+		return nil
+	}
+	var f topology.Link
+	if err := x.sql(s, func() error { f = l.facts(); return nil }); err != nil || f.Running() {
+		return err
+	}
+	which := flavor.BothThreads
+	switch {
+	case f.SQLErrno != 0:
+		return errors.New("its applier has stopped")
+	case f.SQL == topology.ThreadYes:
+		which = flavor.ReceiverThread
+	case f.IO != topology.ThreadNo:
+		which = flavor.ApplierThread
+	}
+	return x.startReplica(nil, l, which)
+}
+
+// places is run.places.
+func (x *simExec) places(a actRun) coord.Departure {
+	if !a.Op.FilePos {
+		return coord.Departure{}
+	}
+	return coord.Departure{Received: x.run.target.String(), Binlog: x.run.binlogB.String()}
+}
+
 // repoint makes the others follow the new primary.
-func (x *simExec) repoint(a actRun) error {
+func (x *simExec) repoint(a actRun, out *inDone) error {
 	var errs []error
 	for _, name := range repointOrder(a) {
-		errs = append(errs, x.bounded(x.limits.cfg.Limits.Repoint, func() error { return x.repointOne(a, x.w.server(name)) }))
+		err := x.bounded(x.limits.cfg.Limits.Repoint, func() error { return x.repointOne(a, x.w.server(name)) })
+		if err == nil {
+			out.Repointed = append(out.Repointed, name)
+		}
+		errs = append(errs, err)
 	}
 	if a.Op.failover() {
 		return errors.Join(errs...)
@@ -507,7 +564,7 @@ func (x *simExec) repointOne(a actRun, s *simServer) error {
 	} else if len(s.links) > 0 && s != from {
 		return errors.New("it replicates from another server")
 	}
-	return x.follow(s, to, old, a.Op.FilePos, x.run.binlogB, a.Op.SemiSync)
+	return x.follow(s, to, a.Op.FilePos, x.run.binlogB, a.Op.SemiSync)
 }
 
 func (x *simExec) appliedAll(a actRun, l *simLink) error {
@@ -543,7 +600,7 @@ func (s *simServer) dropLink(l *simLink) {
 }
 
 // follow changes the source of a server and starts the link.
-func (x *simExec) follow(s, to *simServer, old *simLink, filePos bool, at gtid.Position, semi bool) error {
+func (x *simExec) follow(s, to *simServer, filePos bool, at gtid.Position, semi bool) error {
 	n := 0
 	if filePos {
 		_, offset, ok := at.File()
@@ -552,15 +609,10 @@ func (x *simExec) follow(s, to *simServer, old *simLink, filePos bool, at gtid.P
 		}
 		n = int(offset-4) / 100
 	}
-	for _, o := range s.links {
-		if old == nil && o.parked {
-			old = o // it has the channel that the new one gets
-		}
-	}
 	var l *simLink
 	if err := x.sql(s, func() error {
-		if old != nil {
-			s.dropLink(old)
+		for _, o := range s.links { // all have the one channel there is
+			s.dropLink(o)
 		}
 		l = &simLink{at: s, from: to, next: n, applied: n, relayFile: to.file, applFile: to.file, logGen: to.logGen}
 		s.links = append(append([]*simLink(nil), s.links...), l)

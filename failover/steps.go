@@ -57,6 +57,7 @@ const (
 	stepKeep       stepName = "keep"       // store what is known of the servers that are away
 
 	stepPeek stepName = "peek" // read the primary's semi-sync settings
+	stepMend stepName = "mend" // start the replication of a standby again
 )
 
 // stepOutcome says how a step ended.

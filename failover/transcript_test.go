@@ -225,6 +225,7 @@ func parseSights(s state, rest string) input {
 		}
 		flag, extra, _ := strings.Cut(what, ",")
 		x := sight{Name: name, OK: true, Replicates: strings.Contains(extra, "follows"), CaughtUp: strings.Contains(extra, "follows") && !strings.Contains(extra, "behind")}
+		x.GaveUp, x.Stopped = strings.Contains(extra, "gave-up"), strings.Contains(extra, "stopped")
 		switch flag {
 		case "rw":
 			x.Writable = true

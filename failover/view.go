@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -39,6 +40,7 @@ type serverView struct {
 	RTT      time.Duration
 	// Away, Never and Priority are what durable state and policy say of the server; Away says why it must not serve.
 	Away     string
+	Excused  bool // it is away only because an operation was interrupted: it may take over
 	Never    bool
 	Priority int
 	// AtLeast and WindowMS are what would be lost if it took over now, as far as it can be told before its backlog is
@@ -152,7 +154,13 @@ type sight struct {
 	OK       bool
 	Why      string // class and error when it is not OK
 	Writable bool
-	HalfSet  bool // super_read_only without read_only: somebody's fence is pending
+	HalfSet  bool      // super_read_only without read_only: somebody's fence is pending
+	At       time.Time // when the probe began
+	// Missed is when it gave no answer last; zero when it always did.
+	Missed time.Time
+	// GaveUp is whether the receiver from the primary has ended by itself because it could not get through, and the
+	// applier runs; Stopped whether one of the two threads does not run, without an error of the applier.
+	GaveUp, Stopped bool
 	// Replicates is whether a link runs on it; CaughtUp that it is not noticeably behind, too.
 	Replicates bool
 	CaughtUp   bool
@@ -177,23 +185,34 @@ func signature(sights []sight) string {
 }
 
 // sightsOf reads the sights off a snapshot.
-func sightsOf(snap *topology.Snapshot) []sight {
+func sightsOf(snap *topology.Snapshot, primary string) []sight {
 	if snap == nil {
 		return nil
 	}
+	source, _ := snap.Find(primary)
 	out := make([]sight, 0, len(snap.Servers))
 	for _, o := range snap.Servers {
-		s := sight{Name: o.Instance.Name, OK: answers(o.Class)}
+		s := sight{Name: o.Instance.Name, OK: answers(o.Class), At: o.At, Missed: o.MissedAt}
 		if !s.OK {
 			s.Why = strings.TrimSpace(o.Class.String() + " " + o.Err)
 		} else {
 			s.Writable = o.Facts.Writable()
 			s.HalfSet = o.Facts.SuperReadOnly && !o.Facts.ReadOnly
 			s.Replicates, s.CaughtUp = follows(o)
+			s.GaveUp, s.Stopped = idle(o, source)
 		}
 		out = append(out, s)
 	}
 	return out
+}
+
+// idle judges o's link from the primary; see sight.
+func idle(o, primary topology.Observation) (gaveUp, stopped bool) {
+	l, ok := detect.LinkFrom(o, primary)
+	if !ok || l.SQLErrno != 0 {
+		return false, false
+	}
+	return l.SQL == topology.ThreadYes && detect.GaveUp(l), l.IO == topology.ThreadNo || l.SQL == topology.ThreadNo
 }
 
 // answers reports whether a probe of this class has brought facts that are fresh. A stuck write probe does.

@@ -31,6 +31,8 @@ type witness struct {
 func (c badCase) hear(o topology.Observation) witness {
 	name, primary := o.Instance.Name, c.primary.Instance.Name
 	switch {
+	case !hasFacts(o) && c.lately(o):
+		return witness{receiving, name + " cannot be asked now, but " + c.receivesSentence(o), name + " cannot take over: it cannot be asked."}
 	case !o.Alive():
 		return witness{unreached, name + " is not reached either: it " + inWords(o) + ".", name + " cannot take over: it is not reached."}
 	case !hasFacts(o):
@@ -67,6 +69,12 @@ func (c badCase) question(o topology.Observation, link topology.Link) (testimony
 	default: // it has just been started, or was cut off before
 		return mute, c.idleSentence(o, link)
 	}
+}
+
+// lately reports whether o, which cannot be asked any more, said a moment ago that it still received after the trouble began.
+func (c badCase) lately(o topology.Observation) bool {
+	link, ok := linkFrom(o, c.primary)
+	return ok && o.FactsAt.After(c.since) && link.IO == topology.ThreadYes && o.ReceiveAge < c.limits.silence(link) && c.received(o, c.since.Add(receiptMargin))
 }
 
 // received reports whether o received anything at the moment at or later.
@@ -150,6 +158,26 @@ func readSystemError(text string) sign {
 		return signOther
 	}
 }
+
+// GaveUp reports whether a receiver has ended by itself because it could not get through to its source, or was not let in:
+// its attempts are limited (SOURCE_RETRY_COUNT, 10 since MySQL 8.4). Starting it again does no harm. A receiver that was
+// stopped while it could not get through looks the same.
+func GaveUp(l topology.Link) bool {
+	if l.IO != topology.ThreadNo {
+		return false
+	}
+	switch readSign(l) {
+	case signRefused, signLost, signAnswered:
+		return true
+	case signNone, signOther:
+		return false
+	default:
+		return false
+	}
+}
+
+// LinkFrom finds the link by which o receives from p.
+func LinkFrom(o, p topology.Observation) (topology.Link, bool) { return linkFrom(o, p) }
 
 // linkFrom finds the link by which o receives from p: by the source's server id where that is known, else by address.
 func linkFrom(o, p topology.Observation) (topology.Link, bool) {

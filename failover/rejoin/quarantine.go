@@ -13,11 +13,10 @@ import (
 )
 
 // Quarantine makes s read-only for certain, stops both threads of all its links and switches its source side of
-// semi-sync off. It can be repeated. A fence that hangs because commits wait for an acknowledgement that nobody gives is
-// helped: all clients are cut off, then the commits are let go; their clients never hear of success. The links are
+// semi-sync off. It can be repeated. The links are
 // stopped even when s could not be closed; the error then wraps what package fence says.
 func Quarantine(ctx context.Context, s Server, l fence.Limits) error {
-	err := closeServer(ctx, s, l)
+	_, err := Close(ctx, s, l)
 	if err == nil {
 		err = sourceOff(ctx, s)
 	}
@@ -29,33 +28,35 @@ func Quarantine(ctx context.Context, s Server, l fence.Limits) error {
 	return errors.Join(err, stopLinks(bounded, s))
 }
 
-func closeServer(ctx context.Context, s Server, l fence.Limits) error {
-	err := attempt(ctx, s, l)
+// Close makes s read-only for certain and tells how. A fence that hangs because commits wait for an acknowledgement that
+// nobody gives is helped: all clients are cut off, then the commits are let go; their clients never hear of success.
+func Close(ctx context.Context, s Server, l fence.Limits) (fence.Report, error) {
+	report, err := attempt(ctx, s, l)
 	if err == nil || ctx.Err() != nil {
-		return err
+		return report, err
 	}
 	semi, readErr := s.Dialect.SemiSync(ctx, s.DB)
 	if readErr != nil || !semi.Source {
-		return errors.Join(err, readErr)
+		return report, errors.Join(err, readErr)
 	}
 	if cutErr := cutClients(ctx, s); cutErr != nil {
-		return errors.Join(err, cutErr)
+		return report, errors.Join(err, cutErr)
 	}
 	if err := sourceOff(ctx, s); err != nil {
-		return err
+		return report, err
 	}
 	return attempt(ctx, s, l)
 }
 
 // attempt fences s once.
-func attempt(ctx context.Context, s Server, l fence.Limits) error {
+func attempt(ctx context.Context, s Server, l fence.Limits) (fence.Report, error) {
 	a, err := fence.New(ctx, s.fencing(), l)
 	if err != nil {
-		return err
+		return fence.Report{}, err
 	}
 	defer a.Release()
 	_, err = a.Close(ctx)
-	return err
+	return a.Report(), err
 }
 
 // sourceOff switches the source side of semi-sync off, which belongs to the primary alone.

@@ -27,7 +27,7 @@ const (
 
 // Verify compares the checksums of the tables (schema.table) on the server a with those on b, which a follows and has
 // caught up with. Clients may write to b meanwhile: checksums count when both servers stood at the same position before
-// and after. A file position is compared by what the links say, so that only tables nobody writes to can be different.
+// and after. A file position is compared by what the link of a says that it has applied of b's binary log.
 func Verify(ctx context.Context, a, b Target, tables []string) (Comparison, error) {
 	var c Comparison
 	for _, table := range tables {
@@ -50,7 +50,7 @@ func Verify(ctx context.Context, a, b Target, tables []string) (Comparison, erro
 	return c, nil
 }
 
-// compare takes one look. Without GTID a difference is never settled by one look alone.
+// compare takes one look.
 func compare(ctx context.Context, a, b Target, table string) (equal, settled bool, err error) {
 	before, err := positions(ctx, a, b)
 	if err != nil {
@@ -69,14 +69,25 @@ func compare(ctx context.Context, a, b Target, table string) (equal, settled boo
 	}
 	after, err := positions(ctx, a, b)
 	stood := before[0].Equal(after[0]) && before[1].Equal(after[1])
-	return false, err == nil && stood && (before[0].Kind() == gtid.KindFile || before[0].Equal(before[1])), err
+	return false, err == nil && stood && before[0].Equal(before[1]), err
 }
 
+// positions are where a is and where b is, in the same notation.
 func positions(ctx context.Context, a, b Target) (p [2]gtid.Position, err error) {
 	for i, t := range []Target{a, b} {
 		if p[i], err = t.Dialect.Position(ctx, t.DB); err != nil {
 			return p, err
 		}
+	}
+	if p[1].Kind() != gtid.KindFile {
+		return p, nil
+	}
+	facts, err := a.Dialect.Observe(ctx, a.DB)
+	if err != nil {
+		return p, err
+	}
+	if p[0] = (gtid.Position{}); len(facts.Links) == 1 {
+		p[0] = facts.Links[0].AppliedFile
 	}
 	return p, nil
 }
