@@ -32,7 +32,8 @@ type cluster struct {
 	gate    *gateway
 	watch   Monitor
 	policy  Policy
-	path    string // of the state file
+	path    string      // of the state file
+	slow    atomic.Bool // the clients take long rests
 	hook    atomic.Pointer[func(string) error]
 	limits  Limits
 	// The control account of the controllers that are started.
@@ -132,11 +133,25 @@ func (c *cluster) start(store coord.Store) (*Controller, func()) {
 	return ctl, stop
 }
 
+// patience is how long something is waited for under full load. After it the clients slow down: on a busy machine a standby
+// may follow and never get to the end.
+const patience = 10 * time.Second
+
+// slowDown lets the clients slow down after a while, until the returned function is called.
+func (c *cluster) slowDown() (end func()) {
+	timer := time.AfterFunc(patience, func() { c.slow.Store(true) })
+	return func() {
+		timer.Stop()
+		c.slow.Store(false)
+	}
+}
+
 // waitState waits until the controller is in state want.
 func (c *cluster) waitState(ctl *Controller, want State) Status {
 	c.t.Helper()
+	defer c.slowDown()()
 	var s Status
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if s = ctl.Status(); s.State == want {
 			return s
 		}
@@ -148,7 +163,8 @@ func (c *cluster) waitState(ctl *Controller, want State) Status {
 // waitFor waits until the condition holds.
 func (c *cluster) waitFor(what string, condition func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	defer c.slowDown()()
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if condition() {
 			return
 		}
@@ -246,6 +262,9 @@ func (c *cluster) startLoad(n int, think time.Duration) *load {
 			for ctx.Err() == nil {
 				l.writeOne(ctx)
 				time.Sleep(think)
+				if c.slow.Load() {
+					time.Sleep(100 * time.Millisecond)
+				}
 			}
 		})
 	}

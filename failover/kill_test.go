@@ -42,7 +42,7 @@ func (c *cluster) killDuring(point string, begin func(*Controller)) {
 	begin(ctl)
 	select {
 	case <-reached:
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		c.t.Fatalf("%s was not reached", point)
 	}
 	done := make(chan struct{})
