@@ -162,7 +162,7 @@ type part struct {
 // parts are run in this order. From tls on each starts the proxies anew.
 func parts() []part {
 	return []part{
-		{"points", points}, {"connects", connects}, {"results", results}, {"readers", readers}, {"pauses", pauses}, {"tls", secured},
+		{"points", points}, {"connects", connects}, {"results", results}, {"readers", readers}, {"rebuilds", rebuilds}, {"pauses", pauses}, {"tls", secured},
 		{"sessions", sessions}, {"many", many}, {"wave", wave},
 	}
 }
