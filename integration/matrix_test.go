@@ -3,6 +3,8 @@ package integration
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +91,7 @@ func TestMatrix(t *testing.T) {
 							direct := loginWith(t, pair.Servers[0].Addr(), "matrix", "matrix-secret", combo.caps.WithoutCompression())
 							c.run(direct)
 							_ = direct.conn.Close()
+							record(t, f, combo, c.name, direct.log)
 							proxied := dial(o.primary)
 							if !c.free {
 								proxied.follow = direct.log
@@ -499,4 +502,40 @@ func (c *talk) infileAfter(packets int, sql string, file ...string) {
 		c.put(framed(0, c.query("SELECT '"+marker+"'")))
 	}
 	c.finish(nil)
+}
+
+// record appends what a server said to the corpus of the session's tests, where ONEWRITER_RECORD names its directory
+// (session/testdata/captures holds them compressed by gzip): text lines in hexadecimal, "caps", "case", ">" for what was sent and "<" for an answer.
+func record(t *testing.T, f mysqltest.Flavor, c combination, name string, log []exchange) {
+	t.Helper()
+	dir := os.Getenv("ONEWRITER_RECORD")
+	unfit := []string{"process_info", "pipelined", "in pieces"} // the test does not see where an answer ends, or begins
+	kept := []string{"plain", "deprecate_eof", "session_track", "deprecate_eof session_track"}
+	if dir == "" || slices.Contains(unfit, name) || !slices.Contains(kept, c.name) && len(strings.Fields(c.name)) < 4 {
+		return
+	}
+	const longest = 500
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "case %s\n", name)
+	for _, e := range log {
+		var answer []byte
+		for _, p := range e.answer {
+			answer = wire.AppendPacket(answer, p.seq, p.payload)
+		}
+		if len(e.sent) > longest || len(answer) > longest {
+			continue
+		}
+		fmt.Fprintf(&b, "> %x\n< %x\n", e.sent, answer)
+	}
+	file, err := os.OpenFile(filepath.Join(dir, strings.ReplaceAll(f.String()+" "+c.name, " ", "-")+".txt"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	if st, err := file.Stat(); err == nil && st.Size() == 0 {
+		fmt.Fprintf(file, "caps %x\n", uint64(c.caps))
+	}
+	if _, err := file.Write(b.Bytes()); err != nil {
+		t.Fatal(err)
+	}
 }

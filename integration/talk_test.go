@@ -92,12 +92,13 @@ func (c *talk) put(b []byte) {
 func (c *talk) do(payload ...byte) []packet {
 	c.t.Helper()
 	b := framed(0, payload)
+	sent := b[:len(b):len(b)]
 	c.seq = byte(len(payload)/wire.MaxPayload + 1)
 	if c.follow == nil {
 		b = append(b, framed(0, c.query("SELECT '"+marker+"'"))...)
 	}
 	c.put(b)
-	return c.finish(b)
+	return c.finish(sent)
 }
 
 func (c *talk) sql(text string) []packet {

@@ -12,6 +12,15 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte{wire.ComQuery, 'S'}, okay(auto, stateChanged...), uint16(5))
 	f.Add([]byte{wire.ComStmtPrepare, 'S'}, prepared(1, 1, 1), uint16(9))
 	f.Add([]byte{wire.ComQuery, 'S'}, pointSelect(), uint16(14))
+	for _, c := range captures(f) {
+		if c.caps.Has(wire.ClientDeprecateEOF) {
+			c.each(func(sent, answer []byte) {
+				if len(sent) > wire.HeaderSize && len(answer) < 200 {
+					f.Add(sent[wire.HeaderSize:], answer, uint16(len(answer)/2))
+				}
+			})
+		}
+	}
 	f.Fuzz(func(t *testing.T, command, answer []byte, split uint16) {
 		if len(command) == 0 || len(command) > 1000 {
 			return
@@ -56,6 +65,9 @@ func FuzzClient(f *testing.F) {
 	f.Add(query("SELECT 1"))
 	f.Add(execute(1, longType, 1, 0, 0, 0))
 	f.Add(statementCommand(wire.ComStmtBulkExecute, 1, 128, 0, 3, 0))
+	for _, c := range captures(f) {
+		c.each(func(sent, _ []byte) { f.Add(sent) })
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := newRig(t, Config{Client: clientCaps | wire.ClientQueryAttributes, Server: serverCaps | wire.ClientQueryAttributes})
 		r.prepare("SELECT ?", 1, 1, 1)
