@@ -34,11 +34,12 @@ func observations(f mysqltest.Flavor) []step {
 		query("SELECT b FROM app.rows4 WHERE a < 3"),
 	}
 	for _, v := range userVariables {
-		typed := query("SELECT @" + v) // its metadata shows the type
-		if f == mysqltest.MySQL {
-			typed = query("SELECT JSON_ARRAY(@" + v + ")") // the metadata there depends on how the value was assigned
+		text := "HEX(@" + v + "), CHARSET(@" + v + "), COLLATION(@" + v + "), COERCIBILITY(@" + v + ")"
+		if f == mysqltest.MySQL { // where metadata depends on how a value was assigned; types show in JSON
+			list = append(list, query("SELECT JSON_ARRAY(@"+v+")"), query("SELECT JSON_ARRAY("+text+")"))
+		} else {
+			list = append(list, query("SELECT @"+v), query("SELECT "+text))
 		}
-		list = append(list, typed, query("SELECT HEX(@"+v+"), CHARSET(@"+v+"), COLLATION(@"+v+"), COERCIBILITY(@"+v+")"))
 	}
 	for _, n := range []string{"p1", "p2"} {
 		list = append(list, query("EXECUTE "+n))

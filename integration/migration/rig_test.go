@@ -72,7 +72,7 @@ func flavors(t *testing.T, run func(t *testing.T, p *place)) {
 	}
 }
 
-func placeOf(t *testing.T, f mysqltest.Flavor) *place {
+func placeOf(t testing.TB, f mysqltest.Flavor) *place {
 	t.Helper()
 	if p := places[f]; p != nil {
 		return p
@@ -170,7 +170,7 @@ type worker struct {
 	stop    func()
 }
 
-func newWorker(t *testing.T, p *place) *worker {
+func newWorker(t testing.TB, p *place) *worker {
 	t.Helper()
 	secret := auth.NewPassword([]byte(mysqltest.AppPassword))
 	authenticator, err := auth.New(auth.Config{
