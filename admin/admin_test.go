@@ -148,7 +148,7 @@ func TestTokenIsNeeded(t *testing.T) {
 	c := &cluster{name: "orders", status: running(), do: done}
 	s := newServer(t, "0123456789abcdef", c, &journal{})
 	for _, r := range s.table() {
-		path := strings.NewReplacer("{cluster}", "orders", "{server}", "a", "{operation}", "last").Replace(r.path)
+		path := strings.NewReplacer("{cluster}", "orders", "{server}", "a", "{operation}", "last", "{session}", "7").Replace(r.path)
 		if r.path == "/api/v1/events" {
 			continue // it has its own test
 		}
