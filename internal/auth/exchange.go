@@ -90,6 +90,9 @@ func (x *exchange) run(ctx context.Context) (Result, error) {
 		x.refresh(ctx)
 		account, known = x.users.Lookup(x.User)
 	}
+	if !known {
+		account, known = x.users.decoy(x.User)
+	}
 	if account.barred() { // unless that was changed since the last look
 		x.refresh(ctx)
 		if account, known = x.users.Lookup(x.User); account.barred() {

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,7 +21,7 @@ const (
 	userTableTimeout = 3 * time.Second
 	// Looks that logins ask for leave the server alone for so many times as long as the one before took: whoever
 	// makes logins fail can't keep it busy with them.
-	userTableRest    = 9
+	userTableRest    = 4
 	userTableRestMax = time.Second
 )
 
@@ -39,6 +40,7 @@ type UserTable struct {
 	hooks  atomic.Pointer[tableHooks]
 
 	accounts atomic.Pointer[map[string]Account] // nil until the first copy; the map is never changed
+	decoys   atomic.Pointer[[][]string]         // see decoy
 	barred   atomic.Bool                        // the control account may not read the tables
 
 	turn   chan struct{} // holds one token: whoever has it may look; guards looked and ended
@@ -118,7 +120,7 @@ func (t *UserTable) Lookup(user string) (Account, bool) {
 	}, true
 }
 
-// Refresh looks at the servers' tables soon: looks take a tenth of the time at most, a second apart is enough in any
+// Refresh looks at the servers' tables soon: looks take a fifth of the time at most, a second apart is enough in any
 // case. Those who ask in between share a look that begins after they asked.
 func (t *UserTable) Refresh(ctx context.Context) error { return t.look(ctx, true) }
 
@@ -171,11 +173,17 @@ func (t *UserTable) load(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, userTableTimeout)
 	defer cancel()
+	if err := db.PingContext(ctx); err != nil { // connecting is not what a look costs the server
+		return fmt.Errorf("reading the account table: %w", err)
+	}
+	t.looked = time.Now()
 	rows, err := readAccounts(ctx, db)
 	t.barred.Store(isBarred(err))
 	if err != nil {
 		return err
 	}
+	decoys := decoysOf(rows)
+	t.decoys.Store(&decoys)
 	t.publish(group(rows))
 	return nil
 }
@@ -205,21 +213,33 @@ type accountRow struct {
 // login is one way to log in to an account.
 type login struct{ Plugin, Hash string }
 
+// clientPlugins are the client plugins for the ways to log in, in their order; "" where the exchange must be relayed.
+func (r accountRow) clientPlugins() (out []string) {
+	for _, l := range r.Logins {
+		plugin := clientPlugin(l.Plugin)
+		if r.Relay {
+			plugin = ""
+		}
+		if !slices.Contains(out, plugin) {
+			out = append(out, plugin)
+		}
+	}
+	return out
+}
+
 func group(rows []accountRow) map[string]Account {
 	accounts := make(map[string]Account, len(rows))
 	for _, row := range rows {
 		a := accounts[row.User]
 		a.print = sha1Sum(a.print[:], []byte(row.Host))
-		for _, l := range row.Logins {
-			a.print = sha1Sum(a.print[:], []byte(l.Plugin), []byte{0}, []byte(l.Hash))
-			plugin := clientPlugin(l.Plugin)
-			if row.Relay {
-				plugin = ""
-			}
+		for _, plugin := range row.clientPlugins() {
 			if !slices.Contains(a.plugins, plugin) {
 				a.plugins = append(a.plugins, plugin)
 			}
-			if hash, ok := parseNativeHash(l.Hash); ok && plugin == PluginNative {
+		}
+		for _, l := range row.Logins {
+			a.print = sha1Sum(a.print[:], []byte(l.Plugin), []byte{0}, []byte(l.Hash))
+			if hash, ok := parseNativeHash(l.Hash); ok && clientPlugin(l.Plugin) == PluginNative && !row.Relay {
 				a.native = append(a.native, hash)
 			}
 		}

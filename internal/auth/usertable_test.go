@@ -89,3 +89,34 @@ func TestRefreshWithoutServer(t *testing.T) {
 		t.Fatal("a server that is away is no missing right")
 	}
 }
+
+func TestUnknownUsersAreAskedAsKnownOnesAre(t *testing.T) {
+	rows := []accountRow{
+		{User: "a", Logins: []login{{Plugin: PluginNative}}}, {User: "b", Logins: []login{{Plugin: "ed25519"}}},
+		{User: "c", Logins: []login{{Plugin: "unix_socket"}}}, {User: "role"}, {User: "d", Logins: []login{{Plugin: PluginSHA2}}},
+	}
+	table := NewUserTable(UserTableConfig{})
+	if _, ok := table.decoy("x"); ok {
+		t.Fatal("a decoy out of nothing")
+	}
+	decoys := decoysOf(rows)
+	table.decoys.Store(&decoys)
+	seen := map[string]int{}
+	for i := range 300 {
+		name := fmt.Sprint("unknown", i)
+		one, _ := table.decoy(name)
+		other, _ := table.decoy(name)
+		if one.plugins[0] != other.plugins[0] {
+			t.Fatalf("%s is asked with %q and %q", name, one.plugins, other.plugins)
+		}
+		seen[one.plugins[0]]++
+	}
+	for _, plugin := range []string{PluginNative, "", PluginSHA2} {
+		if seen[plugin] < 50 {
+			t.Errorf("%q is asked for %d times of 300", plugin, seen[plugin])
+		}
+	}
+	if seen[pluginSocket] > 0 {
+		t.Error("a plugin is asked for that nobody could use")
+	}
+}
