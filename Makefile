@@ -10,7 +10,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X=runtime.
 
 RACE := ./session/... ./router/... ./proxy/... ./health/... ./failover ./failover/detect ./backend/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/certs ./internal/gtid/...
 
-.PHONY: help build demo test test-unit test-race test-integration bench bars leaks chaos migration lint deps clean
+.PHONY: help build demo test test-unit test-race test-integration bench bars suites leaks chaos migration lint deps clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -55,6 +55,10 @@ bars: ## kill, hang and cut off primaries many times: times and losses; BARS=50
 leaks: ## 100,000 connections that come and go in all ways, on each flavour; LEAKS=1000
 	scripts/install-test-deps
 	ONEWRITER_LEAKS=$(or $(LEAKS),100000) go test -count=1 -timeout 2h -v -run TestNothingIsLeftBehind ./integration | grep -v '^=== '
+
+suites: build ## the Go driver's own tests, directly and through onewriter; FLAVOR=mysql
+	scripts/install-test-deps --servers
+	go run ./integration/clients/suites -flavor $(or $(FLAVOR),mariadb) -- scripts/go-driver-suite
 
 lint: ## gofmt, go vet, and golangci-lint where it is installed
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt-ed: $$files"; exit 1; fi

@@ -92,7 +92,7 @@ func (c *Core) learnEOF(pkt []byte) {
 	s := wire.Status(binary.LittleEndian.Uint16(pkt[at:]))
 	if s.Has(wire.StatusSessionStateChanged) {
 		c.saw.eofState = true
-		if c.strip {
+		if c.strip || c.filter && !c.asked.more() { // what changed has no room in an EOF packet: nobody needs the flag
 			pkt[at+1] &^= byte(wire.StatusSessionStateChanged >> 8)
 		}
 	}

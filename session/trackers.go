@@ -48,6 +48,11 @@ func (t *trackers) wants(e wire.TrackEntry) bool {
 	}
 }
 
+// more reports whether the client asked for more than servers do by default.
+func (t *trackers) more() bool {
+	return t.everything || t.state || t.txn || t.txnChars || t.all || t.variables != nil
+}
+
 func (t *trackers) named(name []byte) bool {
 	list := t.variables
 	if list == nil {

@@ -62,3 +62,23 @@ func TestNamedTrackersAllocateNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestTrackingClientWithEOF: mysql2 has session tracking and no DEPRECATE_EOF, and shows the status to the application.
+func TestTrackingClientWithEOF(t *testing.T) {
+	const caps = wire.ClientProtocol41 | wire.ClientSessionTrack
+	r := newRig(t, Config{Flavor: MySQL, Client: caps, Server: caps})
+	result := func(s wire.Status) []byte {
+		b := append(packet(1, 1), packet(2, 3, 'd', 'e', 'f')...)
+		b = append(b, packet(3, 0xfe, 0, 0, byte(s), byte(s>>8))...)
+		b = append(b, packet(4, 1, '1')...)
+		return append(b, packet(5, 0xfe, 0, 0, byte(s), byte(s>>8))...)
+	}
+	changed := wire.StatusAutocommit | wire.StatusSessionStateChanged
+	if _, got := r.run(query("CALL p()"), result(changed)); !bytes.Equal(got, result(wire.StatusAutocommit)) {
+		t.Errorf("got %x", got)
+	}
+	r.sql("SET session_track_state_change=1", auto)
+	if _, got := r.run(query("CALL p()"), result(changed)); !bytes.Equal(got, result(changed)) {
+		t.Errorf("got %x", got)
+	}
+}
