@@ -176,3 +176,15 @@ func TestToldIsNotTheServers(t *testing.T) {
 		t.Error("a server's error counts as the proxy's, or the proxy's own does not")
 	}
 }
+
+// BenchmarkMeterCounting is BenchmarkMeter without the clock, which sessions look at anyway.
+func BenchmarkMeterCounting(b *testing.B) {
+	m := newMeter("a")
+	f := flow{shard: m.shard(1)}
+	for b.Loop() {
+		f.start(1)
+		f.up(wire.ComQuery, 40)
+		f.down(wire.ComQuery, 200)
+		f.flush(wire.ComQuery).observe(70 * time.Microsecond)
+	}
+}
