@@ -1,0 +1,170 @@
+package clients
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/onewriter/onewriter/integration/clients/stand"
+)
+
+// liar relays connections to a server and spoils what the server says to the account victim.
+type liar struct {
+	listener net.Listener
+	target   string
+	seed     uint64
+	count    atomic.Uint64 // connections
+	spoilt   atomic.Uint64
+}
+
+const victim = "hostile"
+
+func startLiar(t *testing.T, target string, seed uint64) *liar {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &liar{listener: ln, target: target, seed: seed}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go l.relay(conn)
+		}
+	}()
+	return l
+}
+
+func (l *liar) relay(client net.Conn) {
+	defer func() { _ = client.Close() }()
+	server, err := net.Dial("tcp", l.target)
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	var armed atomic.Bool
+	go func() {
+		b := make([]byte, 64<<10)
+		for {
+			n, err := client.Read(b)
+			if bytes.Contains(b[:n], []byte(victim+"\x00")) {
+				armed.Store(true)
+			}
+			if _, werr := server.Write(b[:n]); err != nil || werr != nil {
+				_ = server.Close()
+				return
+			}
+		}
+	}()
+	r := rand.New(rand.NewPCG(l.seed, l.count.Add(1)))
+	b := make([]byte, 16<<10)
+	for {
+		n, err := server.Read(b)
+		data := b[:n]
+		if armed.Load() && n > 0 && r.IntN(6) == 0 {
+			data = l.spoil(r, data)
+		}
+		if _, werr := client.Write(data); err != nil || werr != nil {
+			return
+		}
+	}
+}
+
+// spoil is mangle with what only servers can do: unasked packets, lies about counts and never-ending packets.
+func (l *liar) spoil(r *rand.Rand, b []byte) []byte {
+	l.spoilt.Add(1)
+	switch r.IntN(6) {
+	case 0:
+		return append(bytes.Clone(b), 7, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0)
+	case 1:
+		return append([]byte{0xff, 0xff, 0xff, byte(r.UintN(4))}, bytes.Repeat(b, 20)...)
+	case 2: // session track garbage
+		return []byte{12, 0, 0, 1, 0, 0, 0, 2, 0x40, 0, 0, 0, 4, byte(r.UintN(7)), byte(r.UintN(256)), byte(r.UintN(256))}
+	case 3:
+		b = bytes.Clone(b)
+		b[min(len(b)-1, 4)] = byte(r.UintN(256)) // the count, or the kind of the first packet
+		return b
+	default:
+		return mangle(r, b)
+	}
+}
+
+// TestHostileServer lets a server say nonsense to the sessions of one account. Those may fail; no other may notice.
+func TestHostileServer(t *testing.T) {
+	for _, f := range flavors {
+		t.Run(f.String(), func(t *testing.T) {
+			seed := fuzzSeed(t)
+			var liars []*liar
+			s := start(t, f, stand.Options{
+				Cluster: hostileLimits + "    server_tls: {mode: off}\n",
+				Through: func(addr string) string {
+					l := startLiar(t, addr, seed+uint64(len(liars))<<32)
+					liars = append(liars, l)
+					return l.listener.Addr().String()
+				},
+			})
+			for _, q := range []string{"CREATE USER '" + victim + "'@'%' IDENTIFIED BY 'hostile-secret'", "GRANT ALL ON app.* TO '" + victim + "'@'%'"} {
+				if _, err := s.Pair.Servers[0].DB().Exec(q); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b := startBystander(t, s.Primary)
+			before := usageOf(t, s)
+			var wg sync.WaitGroup
+			var queries atomic.Int64
+			for end, n := time.Now().Add(fuzzTime(t)), 0; n < 4; n++ {
+				wg.Go(func() {
+					for time.Now().Before(end) {
+						queries.Add(victimSession(t, s.Primary, n%2 == 0))
+					}
+				})
+			}
+			wg.Wait()
+			b.end(t)
+			settles(t, s, before)
+			if n := liars[0].spoilt.Load(); n == 0 || queries.Load() == 0 {
+				t.Errorf("%d answers were spoilt, %d queries succeeded", n, queries.Load())
+			}
+			t.Logf("%d answers were spoilt, %d queries succeeded nevertheless", liars[0].spoilt.Load(), queries.Load())
+		})
+	}
+}
+
+// victimSession is one session that ends with its first broken answer; it gives the number of queries before.
+func victimSession(t *testing.T, addr string, interpolate bool) (n int64) {
+	params := "multiStatements=true&tls=skip-verify&readTimeout=20s"
+	if interpolate {
+		params = "multiStatements=true&tls=skip-verify&readTimeout=2s&interpolateParams=true"
+	}
+	db := openAs(t, victim, "hostile-secret", addr, params)
+	defer func() { _ = db.Close() }()
+	db.SetMaxOpenConns(1)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	for _, q := range append([]string{"SELECT ?, 'b'"}, sensible...) {
+		var args []any
+		if q == "SELECT ?, 'b'" {
+			args = []any{1}
+		}
+		rows, err := db.QueryContext(ctx, q, args...)
+		if err == nil {
+			err = count(rows, nil)
+		}
+		if err == nil {
+			n++
+		} else if ctx.Err() != nil || err == io.EOF {
+			break
+		}
+	}
+	return n
+}
