@@ -56,7 +56,7 @@ func NewCluster(c Config) (*Cluster, error) {
 		sessions: map[uint64]*clientSession{}, abilities: map[string]wire.Capability{}, tallies: newTallies(c.Servers),
 		meters:    newMeters(c.Servers),
 		greetings: map[string]wire.Greeting{}, quotas: newServerQuotas(c.Servers, c.Limits),
-		ids: identities{known: map[uint32]*clientSession{}},
+		ids: identities{known: map[identity]*clientSession{}},
 	}
 	cl.leave, cl.warm = make(chan struct{}, 1), make(chan struct{}, 1)
 	cl.gate.init()

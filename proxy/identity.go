@@ -15,24 +15,32 @@ const firstOwnID = 1 << 30
 const maxFormerIDs = 8
 
 // identities know the sessions of a cluster by the connection ids that clients have seen. A client kills what it calls
-// by the id of the handshake; that is unique here. An id that it learned later (CONNECTION_ID() after a move, a process
-// list) need not be: two servers may have given the same one to two sessions.
+// by the id of the handshake; that is unique among the clients of a listener, which is where it comes back to kill. On
+// two listeners two servers may greet with the same id, and an id that was learned later (CONNECTION_ID() after a move, a
+// process list) need not be unique either.
 type identities struct {
 	mu    sync.Mutex
-	known map[uint32]*clientSession // guarded by mu; by the id of the handshake
-	next  uint32                    // guarded by mu; the next id of our own
+	known map[identity]*clientSession // guarded by mu
+	next  uint32                      // guarded by mu; the next id of our own
 }
 
-// claim gives the id to greet s with: that of its server connection, unless another client was told the same.
+// identity is the id of a handshake at a listener.
+type identity struct {
+	listener *Listener
+	id       uint32
+}
+
+// claim gives the id to greet s with: that of its server connection, unless another client of the listener was told
+// the same.
 func (i *identities) claim(s *clientSession, serverID uint32) uint32 {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	id := serverID
-	for id == 0 || i.known[id] != nil {
+	for id == 0 || i.known[identity{s.listener, id}] != nil {
 		i.next++
 		id = firstOwnID + i.next%firstOwnID
 	}
-	i.known[id] = s
+	i.known[identity{s.listener, id}] = s
 	s.knownID.Store(id)
 	if id != serverID && serverID != 0 {
 		s.formerIDs = append(s.formerIDs, serverID)
@@ -45,7 +53,7 @@ func (i *identities) release(s *clientSession) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if id := s.knownID.Swap(0); id != 0 {
-		delete(i.known, id)
+		delete(i.known, identity{s.listener, id})
 	}
 	s.formerIDs = nil
 }
@@ -66,18 +74,28 @@ func (i *identities) arrived(s *clientSession, serverID uint32) {
 	s.formerIDs = append(s.formerIDs, serverID)
 }
 
-// find gives the session whose client was greeted with id, nil if there is none, and those that have or had id as the id
-// of a server connection.
-func (i *identities) find(id uint32) (greeted *clientSession, others []*clientSession) {
+// find gives the session whose client was greeted with id at the listener, or the only one that was elsewhere; nil if there
+// is none. The others are those that were greeted with id elsewhere, and those that have or had it as the id of a server
+// connection.
+func (i *identities) find(at *Listener, id uint32) (greeted *clientSession, others []*clientSession) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if s := i.known[id]; s != nil && s.inUse() {
+	if s := i.known[identity{at, id}]; s != nil && s.inUse() {
 		greeted = s
 	}
-	for _, s := range i.known {
-		if s != greeted && s.inUse() && slices.Contains(s.formerIDs, id) {
+	elsewhere := 0
+	for k, s := range i.known {
+		switch {
+		case s == greeted || !s.inUse():
+		case k.id == id:
+			elsewhere++
+			others = slices.Insert(others, 0, s)
+		case slices.Contains(s.formerIDs, id):
 			others = append(others, s)
 		}
+	}
+	if greeted == nil && elsewhere == 1 {
+		return others[0], others[1:]
 	}
 	return greeted, others
 }

@@ -171,7 +171,7 @@ func (s *clientSession) killNowhere(target *clientSession, k session.Kill) error
 // identify gives the session that the client of s calls id; nil when none of ours is meant.
 func (s *clientSession) identify(id uint32) (*clientSession, error) {
 	here := s.where.Load().instance
-	greeted, others := s.cluster.ids.find(id)
+	greeted, others := s.cluster.ids.find(s.listener, id)
 	if greeted != nil && greeted.at(here, id) {
 		return greeted, nil
 	}
