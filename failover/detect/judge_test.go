@@ -302,7 +302,7 @@ var stories = []story{
 	{name: "the standby is out of connections", build: func(s *scene) {
 		s.hung()
 		s.answers("b", topology.ClassTooMany, "Error 1040: Too many connections")
-	}, want: Suspect},
+	}, want: MyLink},
 
 	// several standbys
 	{name: "killed, both standbys notice", names: "a b c", build: func(s *scene) {

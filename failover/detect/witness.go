@@ -32,7 +32,7 @@ func (c badCase) hear(o topology.Observation) witness {
 	name, primary := o.Instance.Name, c.primary.Instance.Name
 	switch {
 	case !hasFacts(o) && c.lately(o):
-		return witness{receiving, name + " cannot be asked now, but " + c.receivesSentence(o), name + " cannot take over: it cannot be asked."}
+		return witness{receiving, name + " cannot be asked now. Before that: " + c.receivesSentence(o), name + " cannot take over: it cannot be asked."}
 	case !o.Alive():
 		return witness{unreached, name + " is not reached either: it " + inWords(o) + ".", name + " cannot take over: it is not reached."}
 	case !hasFacts(o):
