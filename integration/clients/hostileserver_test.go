@@ -3,6 +3,7 @@ package clients
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/onewriter/onewriter/integration/clients/stand"
 )
@@ -146,8 +149,37 @@ func victimSession(t *testing.T, addr string, interpolate bool) (n int64) {
 	if interpolate {
 		params = "multiStatements=true&tls=skip-verify&readTimeout=2s&interpolateParams=true"
 	}
-	db := openAs(t, victim, "hostile-secret", addr, params)
-	defer func() { _ = db.Close() }()
+	config, err := mysql.ParseDSN(victim + ":hostile-secret@tcp(" + addr + ")/app?" + params)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	var mu sync.Mutex
+	var conns []net.Conn
+	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			conns = append(conns, conn)
+		}
+		return conn, err
+	}
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	db := sql.OpenDB(connector)
+	defer func() {
+		_ = recover() // the driver does not check the definitions of columns
+		_ = db.Close()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	}()
 	db.SetMaxOpenConns(1)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
