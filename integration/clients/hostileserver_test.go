@@ -24,6 +24,15 @@ type liar struct {
 	seed     uint64
 	count    atomic.Uint64 // connections
 	spoilt   atomic.Uint64
+	ends     sync.Map // of the connections of the victim
+}
+
+// hangUp ends the victim's connections: a session whose answer is incomplete waits for the rest of it, as for any answer.
+func (l *liar) hangUp() {
+	l.ends.Range(func(conn, _ any) bool {
+		_ = conn.(net.Conn).Close()
+		return true
+	})
 }
 
 const victim = "hostile"
@@ -62,6 +71,7 @@ func (l *liar) relay(client net.Conn) {
 			n, err := client.Read(b)
 			if bytes.Contains(b[:n], []byte(victim+"\x00")) {
 				armed.Store(true)
+				l.ends.Store(server, true)
 			}
 			if _, werr := server.Write(b[:n]); err != nil || werr != nil {
 				_ = server.Close()
@@ -134,6 +144,9 @@ func TestHostileServer(t *testing.T) {
 			}
 			wg.Wait()
 			b.end(t)
+			for _, l := range liars {
+				l.hangUp()
+			}
 			settles(t, s, before)
 			if n := liars[0].spoilt.Load(); n == 0 || queries.Load() == 0 {
 				t.Errorf("%d answers were spoilt, %d queries succeeded", n, queries.Load())
