@@ -7,16 +7,22 @@ import (
 )
 
 // lapse remembers whether the primary that is seen closed was closed by its watchdog: its lease had run out when that was
-// seen first. One that was closed by a person is seen so within a probe or two, long before.
+// seen first. One that was closed by a person is seen so within a probe or two, long before. Shortly after this process took
+// over, the lease may be one that an earlier process left behind, of which nothing is known.
 type lapse struct {
 	primary string
-	closed  bool // it was seen closed, and not writable since
+	since   time.Time // when this process began to watch over it
+	closed  bool      // it was seen closed, and not writable since
 	ours    bool
 }
 
+// strangers is for how many times its length the lease of an earlier process may be the cause: it lasts one, and the event
+// that looks at it may be late.
+const strangers = 2
+
 func (l *lapse) see(snap *topology.Snapshot, primary string, cfg Config, now time.Time) bool {
 	if l.primary != primary {
-		*l = lapse{primary: primary}
+		*l = lapse{primary: primary, since: now}
 	}
 	o, found := snap.Find(primary)
 	if !found || cfg.WatchdogTTL == 0 || cfg.WatchdogRenewed == nil || o.Class != topology.ClassOK && o.Class != topology.ClassReadOnly {
@@ -25,7 +31,10 @@ func (l *lapse) see(snap *topology.Snapshot, primary string, cfg Config, now tim
 	shut := o.Facts.ReadOnly || o.Facts.SuperReadOnly
 	if shut && !l.closed {
 		renewed := cfg.WatchdogRenewed(primary)
-		l.ours = !renewed.IsZero() && now.Sub(renewed) >= cfg.WatchdogTTL
+		l.ours = now.Sub(renewed) >= cfg.WatchdogTTL
+		if renewed.IsZero() {
+			l.ours = now.Sub(l.since) < strangers*cfg.WatchdogTTL
+		}
 	}
 	if l.closed = shut; !shut {
 		l.ours = false

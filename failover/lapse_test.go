@@ -36,6 +36,12 @@ func TestLapse(t *testing.T) {
 		}
 	}
 	renewed = time.Time{}
+	l = lapse{}
+	l.see(snap(false), "a", cfg, start)
+	if !l.see(snap(true), "a", cfg, start.Add(4*time.Second)) {
+		t.Error("closed by the lease of the process before")
+	}
+	l.see(snap(false), "a", cfg, start.Add(5*time.Second))
 	if l.see(snap(true), "a", cfg, start.Add(time.Hour)) {
 		t.Error("closed by a watchdog that is not there")
 	}
