@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -29,9 +31,26 @@ func (e *executor) inspect(ctx context.Context, primary string) view {
 	for i, instance := range e.cfg.Servers {
 		if instance.Name == primary {
 			v[i] = e.inspectOne(ctx, instance, primary)
+			for tries := 0; tries < flightTries && aheadOf(v, v[i]) && pause.For(ctx, flightWait) == nil; tries++ {
+				v[i] = e.inspectOne(ctx, instance, primary)
+			}
 		}
 	}
 	return v
+}
+
+// Under AFTER_SYNC a standby has what the primary has not yet committed, and may have shown it before: it counts as ahead
+// when the primary does not catch up with what it was seen to have.
+const (
+	flightTries = 20
+	flightWait  = 50 * time.Millisecond
+)
+
+// aheadOf reports whether a server in v has, by GTID, what p has not.
+func aheadOf(v view, p serverView) bool {
+	return slices.ContainsFunc(v, func(o serverView) bool {
+		return p.ok() && o.ok() && o.Instance != p.Instance && len(historyReasons(p, o)) > 0
+	})
 }
 
 // inspectOne never fails: what went wrong is in the view. primary is set before a switchover only.
