@@ -45,8 +45,9 @@ type login struct {
 }
 
 type frontendOptions struct {
-	control *sql.DB // reads the account table; nil: nobody can
-	tls     bool    // offer TLS to clients
+	config  *tls.Config // offered when tls is false; nil offers none
+	control *sql.DB     // reads the account table; nil: nobody can
+	tls     bool        // offer TLS to clients
 	// changeUser makes the frontend expect two COM_CHANGE_USER after the login, and nothing else.
 	changeUser bool
 	backend    backend.Config
@@ -72,7 +73,7 @@ func newFrontend(t *testing.T, server string, o frontendOptions) *frontend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.tls {
+	if f.tls = o.config; o.tls {
 		f.tls = keys.ServerTLS()
 	}
 	if f.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {

@@ -20,9 +20,7 @@ func TestTLSModes(t *testing.T) {
 	ca, other := certtest.New(t), certtest.New(t)
 	named, nameless := ca.Pair("named", "127.0.0.1"), ca.Pair("nameless")
 	withTLS := func(cert *tls.Certificate) *frontend {
-		f := newFrontend(t, root.addr, frontendOptions{control: root.db, tls: true})
-		f.tls = auth.ServerTLS(func() *tls.Certificate { return cert })
-		return f
+		return newFrontend(t, root.addr, frontendOptions{control: root.db, config: auth.ServerTLS(func() *tls.Certificate { return cert })})
 	}
 	secure, anonymous := withTLS(&named), withTLS(&nameless)
 	plain := newFrontend(t, root.addr, frontendOptions{control: root.db})

@@ -270,6 +270,9 @@ func TestCompressedMemory(t *testing.T) {
 }
 
 func TestCompressedAllocates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("under the race detector, which runs with -short, pools forget what they are given")
+	}
 	for _, alg := range compressions {
 		var up, down bytes.Buffer
 		c := NewCompressed(stream{Reader: &down, Writer: &up}, alg, 0, false)
