@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,7 +55,7 @@ type Dialer struct {
 	leaving chan *Greeted
 
 	mu     sync.Mutex
-	spares map[string][]spare // guarded by mu; oldest first
+	spares map[string][]spare // guarded by mu; the one that was given back last comes last
 	closed bool               // guarded by mu
 }
 
@@ -167,10 +168,13 @@ func (d *Dialer) Close() {
 func (d *Dialer) expire(now time.Time) []*Greeted {
 	var stale []*Greeted
 	for addr, list := range d.spares {
-		for len(list) > 0 && now.Sub(list[0].since) > spareLife {
-			stale = append(stale, list[0].greeted)
-			list = list[1:]
-		}
+		list = slices.DeleteFunc(list, func(s spare) bool {
+			old := now.Sub(s.since) > spareLife
+			if old {
+				stale = append(stale, s.greeted)
+			}
+			return old
+		})
 		if len(list) == 0 {
 			delete(d.spares, addr)
 		} else {

@@ -333,6 +333,8 @@ func TestCloseOpenAfterCommitHarmsNobody(t *testing.T) {
 }
 
 func TestCloseOpenDuringRebuild(t *testing.T) {
+	defer func(d time.Duration) { abortPatience = d }(abortPatience)
+	abortPatience = 500 * time.Millisecond
 	bed := newTestbed(t, nil)
 	c := bed.client()
 	c.must("DO 1")
@@ -354,6 +356,8 @@ func TestCloseOpenDuringRebuild(t *testing.T) {
 	if bed.a.Heard("INSERT 1") != 1 || bed.b.Heard("INSERT 1") != 0 {
 		t.Error("the statement did not go to a alone")
 	}
+	time.Sleep(abortPatience) // which bounds nothing any more
+	c.wantAt("a")
 }
 
 func TestServerDiesWhileIdle(t *testing.T) {

@@ -69,7 +69,7 @@ func (s *clientSession) serveKill(cmd session.Command, wasBusy bool) error {
 	if err := s.killed(target, k); err != nil { // not itself: that is where it is
 		return err
 	}
-	return s.write(s.client.conn, wire.AppendPacket(nil, s.core.Current().Seq+1, s.core.AppendOK(nil)))
+	return s.toClient(wire.AppendPacket(nil, s.core.Current().Seq+1, s.core.AppendOK(nil)), s.cluster.tallies.now())
 }
 
 // killed ends the session that was killed; the client of an idle one would not notice otherwise, because a session whose

@@ -50,7 +50,7 @@ func (s *clientSession) serve(cmd session.Command) error {
 		}
 		// CloseOpen may have come while the session was between two servers and had no connection to be closed. From
 		// here on it has one, and nothing was sent yet.
-		a := s.abortion.Swap(nil)
+		a := s.aborted()
 		if a == nil {
 			break
 		}
@@ -438,11 +438,9 @@ func (s *clientSession) infile() error {
 func (s *clientSession) serverFailed(cmd session.Command, inTxn bool, err error) error {
 	name := s.serverName()
 	s.lost()
-	a := s.abortion.Swap(nil)
+	a := s.aborted()
 	if a != nil {
 		err = a.cause
-		_ = s.clientTC.SetWriteDeadline(time.Time{})
-		s.writeBy = 0
 	}
 	cut := s.core.Started() || s.core.Streaming()
 	s.dropServer()

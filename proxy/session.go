@@ -129,17 +129,32 @@ type abortion struct{ cause error }
 // itself when it is done; to disturb its exchange would fail it.
 func (s *clientSession) nudge() { s.alert.send(s.clientTC) }
 
-// abortPatience is how long an aborted session may take to hand its client what is on the way.
-const abortPatience = 10 * time.Second
+// abortPatience is how long an aborted session may take to hand its client what is on the way. Tests shorten it.
+var abortPatience = 10 * time.Second
 
 // abort ends the session's transaction: its server connection is closed, and its client told why.
 func (s *clientSession) abort(cause error) {
-	s.abortion.Store(&abortion{cause})
+	a, before := &abortion{cause}, s.where.Load()
 	_ = s.clientTC.SetWriteDeadline(time.Now().Add(abortPatience)) // a client that does not read must not keep it waiting
-	if w := s.where.Load(); w != nil {
+	s.abortion.Store(a)
+	if before != nil {
+		_ = before.conn.Close()
+	}
+	// One that it has got meanwhile is closed as well, unless the session has got it because of this.
+	if w := s.where.Load(); w != nil && w != before && s.abortion.Load() == a {
 		_ = w.conn.Close()
 	}
 	s.nudge()
+}
+
+// aborted gives the abort that has come, nil if none has, and ends what it has done to the client's connection.
+func (s *clientSession) aborted() *abortion {
+	a := s.abortion.Swap(nil)
+	if a != nil {
+		_ = s.clientTC.SetWriteDeadline(time.Time{})
+		s.writeBy = 0
+	}
+	return a
 }
 
 func (s *clientSession) ctx() context.Context { return s.cluster.ctx }
@@ -277,12 +292,10 @@ func (s *clientSession) placed(d router.Decision) bool {
 
 // takeAbortion carries out an abort. A transaction that ended by itself meanwhile has nothing to be told of.
 func (s *clientSession) takeAbortion() {
-	a := s.abortion.Swap(nil)
+	a := s.aborted()
 	if a == nil {
 		return
 	}
-	_ = s.clientTC.SetWriteDeadline(time.Time{})
-	s.writeBy = 0
 	switch pins := s.core.Pins(); {
 	case s.core.InTransaction():
 		s.rollback = a.cause

@@ -38,7 +38,9 @@ func (s *clientSession) toClient(b []byte, now int64) error {
 		if !errors.Is(err, os.ErrDeadlineExceeded) || s.abortion.Load() != nil {
 			return err
 		}
-		if n == 0 || s.client.raw == nil { // a TLS connection is of no use after that
+		// A deadline that came early is what an abort has left behind that the session had carried out already.
+		early := n == 0 && s.client.raw != nil && s.cluster.tallies.now() < s.writeBy
+		if n == 0 && !early || s.client.raw == nil { // a TLS connection is of no use after that
 			s.cluster.metrics.timeout(timeoutWrite)
 			return errStalledWrite
 		}

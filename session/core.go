@@ -300,7 +300,7 @@ func (c *Core) classify(cmd *Command, pkt []byte, whole bool) error {
 		}
 		cmd.ReadOnly = true
 		st := c.findIn(pkt)
-		cmd.Local = st != nil && !c.known(st) && cmd.Code != wire.ComStmtSendLongData
+		cmd.Local = st != nil && !c.known(st) && cmd.Code != wire.ComStmtSendLongData && wire.PayloadLen(pkt) == 5
 	case wire.ComQuit, wire.ComInitDB, wire.ComFieldList, wire.ComPing, wire.ComStatistics, wire.ComStmtFetch,
 		wire.ComSetOption, wire.ComResetConnection, wire.ComChangeUser, wire.ComProcessInfo:
 		cmd.ReadOnly = true

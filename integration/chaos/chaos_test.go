@@ -79,7 +79,7 @@ func (r *rig) run(faults func() bool) {
 		before = Census{} // nothing to compare with
 	}
 	r.rest(time.Second)
-	r.history.Before, r.history.After = before, r.census()
+	r.history.Before, r.history.After = before, r.settledCensus(before)
 	l.end()
 	stop()
 	r.finish()

@@ -141,6 +141,17 @@ func intoMap[K comparable, V any](rows *sql.Rows, m map[K]V) error {
 	return err
 }
 
+// settledCensus is the census once connections that were made ahead, and not used, are gone; they live for some seconds.
+func (r *rig) settledCensus(before Census) Census {
+	r.t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		c := r.census()
+		if len(checkCensus(&History{Before: before, After: c})) == 0 || time.Now().After(deadline) {
+			return c
+		}
+	}
+}
+
 // census counts the goroutines of the program and the connections of each server.
 func (r *rig) census() Census {
 	c := Census{Goroutines: r.prog.goroutines(r.t.Context()), Connections: map[string]int{}}
