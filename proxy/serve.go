@@ -338,7 +338,7 @@ func (s *clientSession) finishRelay(cmd session.Command, inTxn bool, err error) 
 		return err
 	}
 	s.measure(cmd.Code)
-	busy := s.core.Busy()
+	busy := s.core.Busy() || s.core.Doubtful()
 	if err := s.runPrelude(s.core.FollowUp()); err != nil && busy {
 		s.rollback = err // the client has its answer; the next command is told
 	}

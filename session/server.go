@@ -147,6 +147,10 @@ func (c *Core) owesReport() bool {
 		c.config.Flavor == MySQL && len(c.ledger.txnChars) > 0 && !c.Busy()
 }
 
+// Doubtful reports whether the command that has just finished may have left a transaction open of which nothing is known:
+// an ERR packet does not tell. Some errors end it, and without autocommit a statement that fails may have begun one.
+func (c *Core) Doubtful() bool { return c.saw.failed && (c.Busy() || !c.Autocommit()) }
+
 // FollowUp gives bytes that must go to the server after the command that has just finished, before the next one; nil
 // ordinarily: session tracking is set up again when the client reset the connection or changed the trackers, after an
 // error in a transaction or without autocommit the server is asked whether that goes on, and where a result ended with an EOF packet, what a
@@ -158,9 +162,7 @@ func (c *Core) FollowUp() []byte {
 		c.scratch = append(c.scratch[:0], 1, 0, 0, 0, wire.ComPing)
 		return c.scratch
 	}
-	if c.saw.failed && c.tracking && (c.Busy() || !c.Autocommit()) {
-		// An ERR packet does not tell whether a transaction is open: some errors end it, and without autocommit a statement
-		// that fails may have begun one.
+	if c.tracking && c.Doubtful() {
 		c.prelude.begin(c.features)
 		c.prelude.expect(expectation{command: wire.ComPing, what: "ask for the state of the transaction"})
 		c.scratch = append(c.scratch[:0], 1, 0, 0, 0, wire.ComPing)
