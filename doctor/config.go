@@ -43,7 +43,7 @@ type Config struct {
 	// ProxyProtocol: the servers are told where clients come from by the PROXY protocol.
 	ProxyProtocol bool
 	// Logger gets findings that come and go.
-	Logger zerolog.Logger
+	Logger zerolog.Logger // names the cluster already
 }
 
 func (c *Config) complete() error {

@@ -129,7 +129,7 @@ func (d *Doctor) logSelfTest(ctx context.Context) {
 	if !t.OK {
 		event = d.cfg.Logger.Warn()
 	}
-	event.Str("cluster", d.cfg.Cluster).Str("primary", t.Primary).Bool("ok", t.OK).Strs("problems", t.Problems).Dur("took", t.Took).
+	event.Str("primary", t.Primary).Bool("ok", t.OK).Strs("problems", t.Problems).Dur("took", t.Took).
 		Msg("replication self-test")
 }
 
@@ -195,13 +195,13 @@ func (d *Doctor) keep(x *examination) Report {
 func (d *Doctor) logChanges(before, now Report) {
 	for _, f := range now.Findings {
 		if f.Severity > Info && !slices.ContainsFunc(before.Findings, f.same) {
-			d.cfg.Logger.Warn().Str("cluster", d.cfg.Cluster).Str("code", f.Code).Str("severity", f.Severity.String()).
+			d.cfg.Logger.Warn().Str("code", f.Code).Str("severity", f.Severity.String()).
 				Str("server", f.Server).Bool("blocks", f.Blocks).Str("summary", f.Summary).Msg("doctor finding")
 		}
 	}
 	for _, f := range before.Findings {
 		if f.Severity > Info && !slices.ContainsFunc(now.Findings, f.same) {
-			d.cfg.Logger.Info().Str("cluster", d.cfg.Cluster).Str("code", f.Code).Str("server", f.Server).Msg("doctor finding gone")
+			d.cfg.Logger.Info().Str("code", f.Code).Str("server", f.Server).Msg("doctor finding gone")
 		}
 	}
 }

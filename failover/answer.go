@@ -46,6 +46,7 @@ func (c *Controller) result(r *record, a actReply) Result {
 	}
 	if a.Outcome == replyDryRun {
 		out.PredictedPauseMS, out.Blockers = c.exec.predict(a), a.Blockers
+		out.SessionsClosed = append(out.SessionsClosed, c.cfg.DataPath.Pinned()...)
 		return out
 	}
 	if a.Outcome == replyRefused {

@@ -88,9 +88,11 @@ type Result struct {
 	Outcome string         `json:"outcome"`
 	// PauseMS is how long no client could write: from the moment the data path held all of them to the moment
 	// it was told to let them go on.
-	PauseMS        float64                  `json:"pause_ms"`
-	Phases         []Phase                  `json:"phases"`
-	SessionsMoved  int                      `json:"sessions_moved"`
+	PauseMS       float64 `json:"pause_ms"`
+	Phases        []Phase `json:"phases"`
+	SessionsMoved int     `json:"sessions_moved"`
+	// SessionsClosed are the sessions that could not be carried over, after a dry run those that could not be now; by the
+	// connection id that their clients know.
 	SessionsClosed []topology.ClosedSession `json:"sessions_closed"`
 	// Warnings are sentences about what did not go as it should but is no reason to undo anything.
 	Warnings []string `json:"warnings,omitempty"`

@@ -69,7 +69,7 @@ type Config struct {
 	// KeepDir is the directory that undone transactions are kept in as SQL files.
 	KeepDir string
 	// Logger gets one line per state change and operation.
-	Logger zerolog.Logger
+	Logger zerolog.Logger // names the cluster already
 
 	// hook lets tests make a step fail before or after its work ("fence:before", "fence:after").
 	hook func(point string) error

@@ -70,7 +70,7 @@ func New(cfg Config) (*Controller, error) {
 		return nil, err
 	}
 	c := &Controller{
-		cfg: cfg, log: cfg.Logger.With().Str("cluster", cfg.Cluster).Logger(),
+		cfg: cfg, log: cfg.Logger,
 		requests: make(chan *record), stopped: make(chan struct{}), pending: map[string]*record{}, work: make(chan work, 1),
 		state: state{cluster: cfg.Cluster, limits: cfg.Limits, policy: cfg.Policy, haveReplication: cfg.Replication.User != ""},
 	}

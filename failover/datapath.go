@@ -32,6 +32,8 @@ type DataPath interface {
 	Publish(p topology.Primary)
 	// Resume ends Hold.
 	Resume() MoveReport
+	// Pinned lists the sessions of the primary that a change of the primary would close, as they are now.
+	Pinned() []topology.ClosedSession
 	// SessionsOn counts the sessions that have a connection to the server called name.
 	SessionsOn(name string) int
 }

@@ -96,6 +96,8 @@ func (g *gateway) Resume() MoveReport {
 	return MoveReport{Moved: g.waiting}
 }
 
+func (g *gateway) Pinned() []topology.ClosedSession { return nil }
+
 func (g *gateway) SessionsOn(name string) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -47,7 +47,7 @@ type Config struct {
 	// of clients have broken so far. It must not block; nil means that there is no data path to ask.
 	DataPath func(server string) (replied time.Time, lost uint64)
 	// Logger gets changes of class, not single probes.
-	Logger zerolog.Logger
+	Logger zerolog.Logger // names the cluster already
 }
 
 func (c *Config) complete() error {

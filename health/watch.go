@@ -123,7 +123,7 @@ func (w *watch) tell(o topology.Observation) {
 	if o.Class != topology.ClassOK {
 		e = w.m.cfg.Logger.Warn()
 	}
-	e.Str("cluster", w.m.cfg.Cluster).Str("server", o.Instance.Name).Stringer("class", o.Class).
+	e.Str("server", o.Instance.Name).Stringer("class", o.Class).
 		Stringer("before", w.class).Str("error", o.Err).Msg("server health changed")
 	w.class = o.Class
 }

@@ -441,10 +441,14 @@ func TestPinnedSessionIsClosedByMove(t *testing.T) {
 	c := bed.client()
 	c.must("CREATE TEMPORARY TABLE t (a INT)")
 	bed.eventually("the pin is seen", func() bool { return len(bed.cluster.Sessions()[0].Pins) == 1 })
+	pinned, known := bed.cluster.Pinned(), uint64(bed.known()[0][0])
+	if len(pinned) != 1 || pinned[0].ID != known || !strings.Contains(pinned[0].Reason, "temporary table") {
+		t.Errorf("%+v is not told before", pinned)
+	}
 	bed.cluster.Hold("test")
 	bed.move()
 	report := bed.cluster.Resume()
-	if len(report.Closed) != 1 || report.Moved != 0 {
+	if len(report.Closed) != 1 || report.Closed[0].ID != known || report.Moved != 0 {
 		t.Errorf("report %+v", report)
 	}
 	err := c.exec("INSERT 1")

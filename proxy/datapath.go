@@ -64,7 +64,7 @@ func (c *Cluster) CloseOpen(cause error) []topology.ClosedSession {
 			return
 		}
 		s.abort(cause)
-		closed = append(closed, topology.ClosedSession{ID: s.id, Reason: "transaction or statement open beyond the drain timeout"})
+		closed = append(closed, topology.ClosedSession{ID: s.calledID(), Reason: "transaction or statement open beyond the drain timeout"})
 	})
 	return closed
 }
@@ -79,7 +79,7 @@ func (c *Cluster) Cutoff(name string, cause error) []topology.ClosedSession {
 			return
 		}
 		s.abort(cause)
-		closed = append(closed, topology.ClosedSession{ID: s.id, Reason: "transaction or statement open on " + name + " when it was cut off"})
+		closed = append(closed, topology.ClosedSession{ID: s.calledID(), Reason: "transaction or statement open on " + name + " when it was cut off"})
 	})
 	return closed
 }
@@ -123,13 +123,28 @@ func (c *Cluster) Resume() MoveReport {
 			return // not concerned, there already, or not logged in yet
 		}
 		if reasons := s.pinned(); len(reasons) > 0 {
-			r.Closed = append(r.Closed, topology.ClosedSession{ID: s.id, Reason: "cannot be carried over: " + joined(reasons)})
+			r.Closed = append(r.Closed, topology.ClosedSession{ID: s.calledID(), Reason: "cannot be carried over: " + joined(reasons)})
 			return
 		}
 		r.Moved++
 	})
 	r.LongestHold = c.gate.Resume()
 	return r
+}
+
+// Pinned lists the sessions of the primary that cannot be carried over as they are now: a change of the primary would
+// close them.
+func (c *Cluster) Pinned() []topology.ClosedSession {
+	pinned := []topology.ClosedSession{}
+	c.each(func(s *clientSession) {
+		if s.listener.policy.Route != router.RoutePrimary || s.account.Load() == nil {
+			return
+		}
+		if reasons := s.pinned(); len(reasons) > 0 {
+			pinned = append(pinned, topology.ClosedSession{ID: s.calledID(), Reason: "cannot be carried over: " + joined(reasons)})
+		}
+	})
+	return pinned
 }
 
 // SessionsOn counts the sessions with a connection to the server called name.

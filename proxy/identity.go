@@ -100,6 +100,14 @@ func (i *identities) find(at *Listener, id uint32) (greeted *clientSession, othe
 	return greeted, others
 }
 
+// calledID is the id by which clients and operators call s: that of its handshake.
+func (s *clientSession) calledID() uint64 {
+	if id := s.knownID.Load(); id != 0 {
+		return uint64(id)
+	}
+	return s.id
+}
+
 // inUse reports whether s has logged in and is not ending.
 func (s *clientSession) inUse() bool { return s.account.Load() != nil && s.ended.Load() == nil }
 

@@ -17,9 +17,11 @@ type Switchover struct {
 	// Outcome is completed or dry_run.
 	Outcome string `json:"outcome"`
 	// PauseMS is how long no client could write.
-	PauseMS        float64         `json:"pause_ms"`
-	Phases         []Phase         `json:"phases"`
-	SessionsMoved  int             `json:"sessions_moved"`
+	PauseMS       float64 `json:"pause_ms"`
+	Phases        []Phase `json:"phases"`
+	SessionsMoved int     `json:"sessions_moved"`
+	// SessionsClosed are the sessions that could not be carried over, after a dry run those that could not be now; by the
+	// connection id that their clients know.
 	SessionsClosed []ClosedSession `json:"sessions_closed"`
 	Warnings       []string        `json:"warnings,omitempty"`
 	// PredictedPauseMS and Blockers are set by a dry run only.

@@ -56,6 +56,10 @@ func printSwitchover(w io.Writer, s api.Switchover) error {
 		for _, k := range s.Blockers {
 			fmt.Fprintf(&b, "  connection %d (%s@%s, %.1f s): %s\n", k.ID, k.User, k.Host, k.Seconds, k.Reason)
 		}
+		if len(s.SessionsClosed) > 0 {
+			fmt.Fprintf(&b, "%d sessions would be closed:\n", len(s.SessionsClosed))
+			writeClosed(&b, s.SessionsClosed)
+		}
 	} else {
 		fmt.Fprintf(&b, "The primary role moved from %s to %s, epoch %d. Clients could not write for %s.\n", s.From, s.To, s.Epoch, millis(s.PauseMS))
 		writePhases(&b, s.Phases)
