@@ -99,12 +99,12 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // record writes the end of an operation to journal and log.
 func (c *Controller) record(r *record, a actReply, out reply) {
-	kind := "end"
-	if a.Outcome == replyRefused {
-		kind = "refused"
+	kind, epoch := "end", a.Op.Epoch
+	if a.Outcome == replyRefused { // the epoch that it would have begun never was
+		kind, epoch = "refused", c.state.primary.Epoch
 	}
 	e := Event{
-		Kind: kind, Operation: a.ID, Outcome: a.Outcome.String(), Step: string(a.Phase), Epoch: a.Op.Epoch, Primary: c.state.primary.Instance.Name,
+		Kind: kind, Operation: a.ID, Outcome: a.Outcome.String(), Step: string(a.Phase), Epoch: epoch, Primary: c.state.primary.Instance.Name,
 		MS: milliseconds(time.Since(r.begun)), Reasons: append(append([]string(nil), a.Reasons...), a.Notes...),
 	}
 	e.Evidence = endEvidence(r.in, a, out)
