@@ -115,7 +115,7 @@ func (c *Client) call(ctx context.Context, limit time.Duration, method, path str
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask onewriter at %s: %w (is it running?)", c.base, cause(err))
+		return fmt.Errorf("ask onewriter at %s: %w (is it running? another address: --admin or ONEWRITER_ADMIN)", c.base, cause(err))
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read from
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
