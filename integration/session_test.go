@@ -205,6 +205,7 @@ type session struct {
 	ID           uint64
 	User, Target string
 	ConnectionID uint32 `json:"connection_id"`
+	HandshakeID  uint32 `json:"handshake_id"`
 	Pins         []string
 }
 
@@ -218,10 +219,16 @@ func (o *onewriter) sessions() []session {
 	return list.Sessions
 }
 
-// sessionOf finds the session whose server connection has the id.
+// sessionOf finds the session whose client was greeted with the id, else the one whose server connection has it.
 func (o *onewriter) sessionOf(id uint32) session {
 	o.t.Helper()
-	for _, s := range o.sessions() {
+	list := o.sessions()
+	for _, s := range list {
+		if s.HandshakeID == id {
+			return s
+		}
+	}
+	for _, s := range list {
 		if s.ConnectionID == id {
 			return s
 		}
@@ -273,7 +280,7 @@ func pinsAreToldAndEnd(t *testing.T, f mysqltest.Flavor, o *onewriter) {
 		} else {
 			s = o.sessionOf(connectionID(t, p.conn))
 		}
-		p.id = s.ID
+		p.id = uint64(s.HandshakeID)
 		if !strings.Contains(strings.Join(s.Pins, ", "), p.reason) {
 			t.Errorf("%v: the API shows the pins %q, want %q", p.sql, s.Pins, p.reason)
 		}
