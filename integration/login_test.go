@@ -712,9 +712,6 @@ func (l *lodge) limits(t *testing.T) {
 			t.Errorf("%s: the first of an hour: %v", name, err)
 		}
 		_, err = whoami(t.Context(), hourly.pool(t, addr))
-		if err == nil && name == "proxied" && server.Flavor == mysqltest.MariaDB {
-			continue // see ROADMAP.md: it begins to count anew when a connection is older than the one before
-		}
 		wantCode(t, err, 1226)
 	}
 }

@@ -192,7 +192,7 @@ func (s *clientSession) embark(ctx context.Context) error {
 		if time.Now().After(deadline) {
 			return errUnreachable(d.Target.Name, err)
 		}
-		s.cluster.waitForChange(ctx, deadline)
+		s.waitForChange(ctx, deadline)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/onewriter/onewriter/backend"
+	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/internal/wire"
 	"github.com/onewriter/onewriter/router"
 	"github.com/onewriter/onewriter/topology"
@@ -219,11 +220,7 @@ func (c *Cluster) survey(ctx context.Context) error {
 		if !missing {
 			return nil
 		}
-		timer := time.NewTimer(surveyPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if pause.For(ctx, surveyPause) != nil {
 			return nil
 		}
 	}

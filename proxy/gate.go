@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/onewriter/onewriter/internal/pause"
 )
 
 // ErrHoldTimeout is the end of a client's patience at the gate.
@@ -128,12 +130,7 @@ func (g *Gate) Delay(ctx context.Context) {
 	if d <= 0 {
 		return
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	_ = pause.For(ctx, d) // who is ended meanwhile notices by itself
 }
 
 // Left is called by a session that ended a transaction, in case someone waits for that.

@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"time"
+
+	"github.com/onewriter/onewriter/internal/pause"
 )
 
 // The pace at which idle sessions are told to leave a server: 20,000 a second. Closing thousands of connections at once
@@ -36,17 +38,8 @@ func (c *Cluster) usher(ctx context.Context) {
 		c.each(func(s *clientSession) {
 			s.nudge()
 			if n++; n%leaveBatch == 0 {
-				pauseFor(ctx, leavePause)
+				_ = pause.For(ctx, leavePause) // the loop's next look at ctx ends it
 			}
 		})
-	}
-}
-
-func pauseFor(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

@@ -115,9 +115,7 @@ func (s *clientSession) firstServer() error {
 		if time.Now().After(deadline) {
 			return errUnreachable(d.Target.Name, err)
 		}
-		from := s.cluster.tallies.now()
-		s.cluster.waitForChange(s.ctx(), deadline)
-		s.waited(from)
+		s.waitForChange(s.ctx(), deadline)
 	}
 }
 
@@ -130,11 +128,8 @@ func (s *clientSession) target(ctx context.Context, deadline time.Time) (router.
 		d := s.decide()
 		switch {
 		case (d.Primary || !d.Target.Known()) && s.cluster.gate.Holding():
-			from := s.cluster.tallies.now()
-			err := s.cluster.gate.Wait(ctx, time.Until(deadline))
-			s.waited(from)
-			if err != nil {
-				return d, errHeldLong(s.cluster.gate.Reason())
+			if err := s.waitAtGate(ctx, time.Until(deadline)); err != nil {
+				return d, err
 			}
 			continue
 		case d.Target.Known():
@@ -142,9 +137,7 @@ func (s *clientSession) target(ctx context.Context, deadline time.Time) (router.
 		case time.Now().After(deadline):
 			return d, errHeld(d.Reason)
 		}
-		from := s.cluster.tallies.now()
-		s.cluster.waitForChange(ctx, deadline)
-		s.waited(from)
+		s.waitForChange(ctx, deadline)
 	}
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -206,6 +207,24 @@ func (s *clientSession) measure(code byte) {
 func (s *clientSession) attachMeter(name string) {
 	s.flow.meter = s.cluster.meters[name]
 	s.flow.shard = s.flow.meter.shard(s.id)
+}
+
+// waitForChange is the cluster's, counted as a wait of the command under way, or of the login.
+func (s *clientSession) waitForChange(ctx context.Context, deadline time.Time) {
+	from := s.cluster.tallies.now()
+	s.cluster.waitForChange(ctx, deadline)
+	s.waited(from)
+}
+
+// waitAtGate waits until the gate is open, counted in the same way. The error is for the client.
+func (s *clientSession) waitAtGate(ctx context.Context, limit time.Duration) error {
+	from := s.cluster.tallies.now()
+	err := s.cluster.gate.Wait(ctx, limit)
+	s.waited(from)
+	if err != nil {
+		return errHeldLong(s.cluster.gate.Reason())
+	}
+	return nil
 }
 
 // waited notes that the command under way had to wait since the moment from.

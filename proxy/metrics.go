@@ -14,7 +14,6 @@ import (
 // Metrics are the counters of the data path, one set per cluster. What is counted per command is in meter.
 type Metrics struct {
 	accepted    prometheus.Counter
-	refused     prometheus.Counter
 	loginFailed prometheus.Counter
 	serverLost  prometheus.Counter
 	faults      prometheus.Counter
@@ -77,7 +76,6 @@ func NewMetrics(r prometheus.Registerer, name string) *Metrics {
 	m := &Metrics{
 		limitMetrics: newLimitMetrics(r),
 		accepted:     counter("client_connections_total", "Client connections accepted.", nil),
-		refused:      counter("client_connections_refused_total", "Client connections refused for want of a free session.", nil),
 		loginFailed:  counter("client_logins_failed_total", "Logins that did not succeed.", nil),
 		serverLost:   counter("server_connections_lost_total", "Server connections lost during a command.", nil),
 		faults:       counter("session_faults_total", "Sessions ended by a fault of the proxy itself; each is a bug.", nil),

@@ -66,10 +66,7 @@ func newLimitMetrics(r prometheus.Registerer) limitMetrics {
 }
 
 // refuse counts a client that is turned away.
-func (m *Metrics) refuse(r refusal) {
-	m.refusedBy[r].Inc()
-	m.refused.Inc()
-}
+func (m *Metrics) refuse(r refusal) { m.refusedBy[r].Inc() }
 
 // timeout counts a client that took too long.
 func (m *Metrics) timeout(k timeoutKind) { m.timeouts[k].Inc() }

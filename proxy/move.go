@@ -60,17 +60,7 @@ func (s *clientSession) fetch() {
 		return
 	}
 	_ = s.server.conn.SetDeadline(time.Now().Add(fetchPatience))
-	err := s.write(s.server.conn, b)
-	for done := false; err == nil && !done; {
-		if err = s.server.fill(); err != nil {
-			break
-		}
-		var n int
-		n, done, err = s.core.Prelude(s.server.buf.bytes())
-		s.server.buf.consume(n)
-	}
-	s.server.buf.giveBack()
-	if err != nil {
+	if err := s.ask(b); err != nil {
 		s.cluster.log.Debug().Err(err).Uint64("session", s.id).Msg("user variables not read")
 	}
 }

@@ -152,9 +152,7 @@ func (s *clientSession) enter(cmd session.Command) error {
 		}
 		// The server may be restarting, or the pointer about to move: wait for either.
 		s.setActivity(idle)
-		from := s.cluster.tallies.now()
-		s.cluster.waitForChange(s.ctx(), deadline)
-		s.waited(from)
+		s.waitForChange(s.ctx(), deadline)
 	}
 }
 
@@ -182,11 +180,8 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 			s.setActivity(kind)
 			if s.cluster.gate.Holding() {
 				s.setActivity(idle)
-				from := s.cluster.tallies.now()
-				err := s.cluster.gate.Wait(s.ctx(), limit)
-				s.waited(from)
-				if err != nil {
-					return d, errHeldLong(s.cluster.gate.Reason())
+				if err := s.waitAtGate(s.ctx(), limit); err != nil {
+					return d, err
 				}
 				if s.client.gone() {
 					return d, io.EOF // nobody waits for the outcome: do not begin
@@ -209,9 +204,7 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 		if time.Since(began) >= limit {
 			return d, errHeld(d.Reason)
 		}
-		from := s.cluster.tallies.now()
-		s.cluster.waitForChange(s.ctx(), began.Add(limit))
-		s.waited(from)
+		s.waitForChange(s.ctx(), began.Add(limit))
 		if s.ctx().Err() != nil {
 			return d, errShutdown()
 		}
@@ -269,16 +262,7 @@ func (s *clientSession) runPrelude(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	err := s.write(s.server.conn, b)
-	for done := false; err == nil && !done; {
-		if err = s.server.fill(); err != nil {
-			break
-		}
-		var n int
-		n, done, err = s.core.Prelude(s.server.buf.bytes())
-		s.server.buf.consume(n)
-	}
-	s.server.buf.giveBack()
+	err := s.ask(b)
 	if err == nil {
 		return nil
 	}
@@ -292,6 +276,21 @@ func (s *clientSession) runPrelude(b []byte) error {
 		return errRebuild(name, err)
 	}
 	return &unreachableError{errUnreachable(name, err)}
+}
+
+// ask sends bytes of the proxy's own to the server and lets the session core have the answers.
+func (s *clientSession) ask(b []byte) error {
+	err := s.write(s.server.conn, b)
+	for done := false; err == nil && !done; {
+		if err = s.server.fill(); err != nil {
+			break
+		}
+		var n int
+		n, done, err = s.core.Prelude(s.server.buf.bytes())
+		s.server.buf.consume(n)
+	}
+	s.server.buf.giveBack()
+	return err
 }
 
 func (s *clientSession) serverName() string {

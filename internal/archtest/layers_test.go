@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"scripts":       {},
 
 	// Control and data do not know each other. They share topology, and cmd/onewriter joins their interfaces.
-	"proxy":  {"backend", "router", "session", "topology", "internal/auth", "internal/proxyproto", "internal/sockopt", "internal/sqlclass", "internal/wire"},
+	"proxy":  {"backend", "router", "session", "topology", "internal/auth", "internal/pause", "internal/proxyproto", "internal/sockopt", "internal/sqlclass", "internal/wire"},
 	"health": {"topology", "internal/flavor", "internal/gtid"},
 	"failover": {
 		"coord", "failover/detect", "failover/fence", "failover/rejoin", "failover/rewind", "topology", "internal/binlog",
@@ -55,7 +55,7 @@ var allowed = map[string][]string{
 
 	"topology":            {"internal/gtid"},
 	"internal/flavor":     {"topology", "internal/gtid"},
-	"internal/auth":       {"internal/wire"},
+	"internal/auth":       {"internal/pause", "internal/wire"},
 	"internal/wire":       {},
 	"internal/certs":      {},
 	"internal/sqlclass":   {},

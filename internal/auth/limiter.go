@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/onewriter/onewriter/internal/pause"
 )
 
 const (
@@ -62,7 +64,7 @@ func (l *limiter) admit(ctx context.Context, source string) error {
 	if !over {
 		return nil
 	}
-	return sleep(ctx, limiterDelay)
+	return pause.For(ctx, limiterDelay)
 }
 
 // failed counts a failed login of source, and holds back its answer if there were too many. The error is the
@@ -71,7 +73,7 @@ func (l *limiter) failed(ctx context.Context, source string) error {
 	if l.count(network(source)) <= limiterBurst {
 		return nil
 	}
-	return sleep(ctx, limiterDelay)
+	return pause.For(ctx, limiterDelay)
 }
 
 func (l *limiter) count(source string) float64 {
@@ -103,20 +105,5 @@ func (l *limiter) evict(now time.Time) {
 	}
 	if len(l.sources) >= limiterSources {
 		delete(l.sources, last)
-	}
-}
-
-// sleep waits for d, or for the end of ctx, whose cause it then gives.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/onewriter/onewriter/internal/pause"
 )
 
 const (
@@ -150,7 +152,7 @@ func (t *UserTable) look(ctx context.Context, spaced bool) error {
 	}
 	if spaced {
 		rest := min(userTableRest*t.ended.Sub(t.looked), userTableRestMax)
-		if err := sleep(ctx, rest-time.Since(t.ended)); err != nil {
+		if err := pause.For(ctx, rest-time.Since(t.ended)); err != nil {
 			return err
 		}
 	}
