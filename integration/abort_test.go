@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -130,8 +129,7 @@ func TestKilledAmidSwitchover(t *testing.T) {
 					}
 				}()
 				time.Sleep(time.Duration(i) * 3 * time.Millisecond)
-				_ = o.cmd.Process.Signal(syscall.SIGKILL)
-				<-o.exited
+				o.process.Kill()
 				<-asked
 				told, _ := l.end()
 				acks = append(acks, told...)

@@ -341,12 +341,11 @@ func (o *onewriter) exit(limit time.Duration) (int, string) {
 	o.t.Helper()
 	o.start()
 	select {
-	case err := <-o.exited:
-		o.exited = nil
-		if ee := (*exec.ExitError)(nil); errors.As(err, &ee) {
-			return ee.ExitCode(), o.log.String()
+	case <-o.process.Done():
+		if ee := (*exec.ExitError)(nil); errors.As(o.process.Err(), &ee) {
+			return ee.ExitCode(), o.process.Output()
 		}
-		return 0, o.log.String()
+		return 0, o.process.Output()
 	case <-time.After(limit):
 		o.t.Fatalf("still running after %s", limit)
 		return 0, ""

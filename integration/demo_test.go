@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -104,6 +105,24 @@ func TestDemoInvitesAndStaysUntilCtrlC(t *testing.T) {
 		t.Error("there are control characters in a story that is no terminal's")
 	}
 	d.wantNothingLeft()
+}
+
+// logBuffer keeps what a program prints.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // demoRun is a running demo with a directory of its own for temporary files.

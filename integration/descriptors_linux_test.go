@@ -19,11 +19,11 @@ func TestNoDescriptorLeft(t *testing.T) {
 	limit := func(n uint64) {
 		t.Helper()
 		var now unix.Rlimit
-		if err := unix.Prlimit(o.cmd.Process.Pid, unix.RLIMIT_NOFILE, nil, &now); err != nil {
+		if err := unix.Prlimit(o.process.PID, unix.RLIMIT_NOFILE, nil, &now); err != nil {
 			t.Fatal(err)
 		}
 		now.Cur = min(n, now.Max)
-		if err := unix.Prlimit(o.cmd.Process.Pid, unix.RLIMIT_NOFILE, &now, nil); err != nil {
+		if err := unix.Prlimit(o.process.PID, unix.RLIMIT_NOFILE, &now, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -24,7 +24,7 @@ func TestTermination(t *testing.T) {
 	if _, err := tx.Exec("INSERT INTO t VALUES (1)"); err != nil {
 		t.Fatal(err)
 	}
-	_ = o.cmd.Process.Signal(syscall.SIGTERM)
+	o.process.Signal(syscall.SIGTERM)
 	time.Sleep(500 * time.Millisecond)
 	if code, _ := o.get("/readyz"); code == http.StatusOK {
 		t.Error("readyz is 200 while terminating")
@@ -40,8 +40,8 @@ func TestTermination(t *testing.T) {
 		t.Errorf("commit of the open transaction: %v", err)
 	}
 	select {
-	case err := <-o.exited:
-		if err != nil {
+	case <-o.process.Done():
+		if err := o.process.Err(); err != nil {
 			t.Errorf("exit: %v", err)
 		}
 	case <-time.After(8 * time.Second):
@@ -69,10 +69,10 @@ func TestTerminationIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	_ = o.cmd.Process.Signal(syscall.SIGTERM)
+	o.process.Signal(syscall.SIGTERM)
 	select {
-	case err := <-o.exited:
-		if err != nil {
+	case <-o.process.Done():
+		if err := o.process.Err(); err != nil {
 			t.Errorf("exit: %v", err)
 		}
 	case <-time.After(10 * time.Second):

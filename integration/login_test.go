@@ -289,9 +289,7 @@ func (l *lodge) accounts(t *testing.T) {
 // hangUp makes the program look at its files.
 func (l *lodge) hangUp(t *testing.T) {
 	t.Helper()
-	if err := l.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	l.process.Signal(syscall.SIGHUP)
 }
 
 // dial is a connection of the application with a TLS configuration of its own.
@@ -355,7 +353,7 @@ func (l *lodge) certificates(t *testing.T) {
 		}
 		return nil
 	})
-	if !strings.Contains(l.log.String(), "changed certificate is not usable") {
+	if !strings.Contains(l.process.Output(), "changed certificate is not usable") {
 		t.Error("the log does not say so")
 	}
 	if now := l.leaf(t); !now.Equal(second) {
@@ -417,7 +415,7 @@ func (l *lodge) clientCertificates(t *testing.T) {
 
 // secrets looks for passwords and hashes wherever the program writes, and for those that it only passed on, in its memory.
 func (l *lodge) secrets(t *testing.T) {
-	written := map[string]string{"log": l.log.String()}
+	written := map[string]string{"log": l.process.Output()}
 	for _, path := range []string{"/metrics", "/healthz", "/api/v1/clusters", "/api/v1/clusters/test", "/api/v1/clusters/test/history", "/api/v1/clusters/test/doctor", "/api/v1/clusters/test/sessions", "/api/v1/clusters/test/report"} {
 		_, written[path] = l.get(path)
 	}
@@ -457,7 +455,7 @@ func (l *lodge) secrets(t *testing.T) {
 			t.Errorf("memory has %q", found)
 		}
 	}
-	filter, err := os.ReadFile(fmt.Sprintf("/proc/%d/coredump_filter", l.cmd.Process.Pid))
+	filter, err := os.ReadFile(fmt.Sprintf("/proc/%d/coredump_filter", l.process.PID))
 	if err != nil || strings.TrimSpace(string(filter)) != "00000000" {
 		t.Errorf("core dumps would have memory in them: %q, %v", filter, err)
 	}
@@ -490,11 +488,11 @@ func (l *lodge) hashes(t *testing.T) (out []string) {
 // memory is what the program has in its writable memory now.
 func (l *lodge) memory(t *testing.T) []byte {
 	t.Helper()
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", l.cmd.Process.Pid))
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", l.process.PID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", l.cmd.Process.Pid))
+	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", l.process.PID))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,26 +1,22 @@
 package integration
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	_ "github.com/go-sql-driver/mysql"
 
+	"github.com/onewriter/onewriter/integration/suite"
+	"github.com/onewriter/onewriter/internal/child"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
@@ -33,48 +29,16 @@ type onewriter struct {
 	standby string
 	strict  string // standby without fallback
 	admin   string
-	cmd     *exec.Cmd
-	log     *logBuffer
-	exited  chan error
+	process *child.Child
 }
 
-// logBuffer keeps what the program logs.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// given holds the ports that freeAddr has given out.
-var given sync.Map
-
-// freeAddr gives a loopback address once. Its port is neither one that Linux takes for outgoing connections, which
-// could have it when the program is started again, nor one of the test servers'.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	for range 1000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(4_900))
-		if _, taken := given.LoadOrStore(addr, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", addr); err == nil {
-			_ = l.Close()
-			return addr
-		}
+	addr, err := suite.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return ""
+	return addr
 }
 
 // configure writes a configuration for the servers at addrs; extra is YAML at the level of the cluster.
@@ -113,38 +77,24 @@ state_dir: %q
 // start runs the program; it is ended with the test.
 func (o *onewriter) start() {
 	o.t.Helper()
-	o.log = &logBuffer{}
-	o.cmd = exec.Command(executable, "serve", "--config", o.config)
-	o.cmd.Stderr, o.cmd.Stdout = o.log, o.log
-	o.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := o.cmd.Start(); err != nil {
+	var err error
+	o.process, err = child.Start(child.Command{Argv: []string{executable, "serve", "--config", o.config}, Log: filepath.Join(o.dir, "log")})
+	if err != nil {
 		o.t.Fatal(err)
 	}
-	exited := make(chan error, 1)
-	o.exited = exited
-	cmd := o.cmd
-	go func() { exited <- cmd.Wait(); close(exited) }()
+	run := o.process
 	o.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-exited
+		run.Kill()
 		if o.t.Failed() {
-			o.t.Logf("log of onewriter:\n%s", tail(o.log.String(), 6000))
+			o.t.Logf("log of onewriter:\n%s", run.Tail(6000))
 		}
 	})
-}
-
-func tail(s string, n int) string {
-	if len(s) > n {
-		return "..." + s[len(s)-n:]
-	}
-	return s
 }
 
 // restartWith ends the program and starts it with more configuration at the top level.
 func (o *onewriter) restartWith(t *testing.T, extra string) {
 	t.Helper()
-	_ = o.cmd.Process.Kill()
-	<-o.exited
+	o.process.Kill()
 	f, err := os.OpenFile(o.config, os.O_APPEND|os.O_WRONLY, 0)
 	if err == nil {
 		_, err = f.WriteString(extra)

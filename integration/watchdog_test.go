@@ -56,30 +56,24 @@ func TestWatchdog(t *testing.T) {
 		if closed(t, pair.Servers[0]) {
 			t.Fatal("the primary was closed after the role had come back")
 		}
-		if err := o.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
+		o.process.Signal(syscall.SIGSTOP)
 		o.eventually(10*time.Second, "the primary closes itself", func() error {
 			if !closed(t, pair.Servers[0]) {
 				return fmt.Errorf("it is open")
 			}
 			return nil
 		})
-		if err := o.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-			t.Fatal(err)
-		}
+		o.process.Signal(syscall.SIGCONT)
 		db := open(t, o.primary, "")
 		o.eventually(30*time.Second, "clients can write again", func() error {
 			_, err := db.Exec("CREATE TABLE IF NOT EXISTS written (id INT PRIMARY KEY)")
 			return err
 		})
 		before := o.status().Primary
-		if err := o.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
+		o.process.Signal(syscall.SIGTERM)
 		select {
-		case err := <-o.exited:
-			if err != nil {
+		case <-o.process.Done():
+			if err := o.process.Err(); err != nil {
 				t.Errorf("it ended with %v", err)
 			}
 		case <-time.After(30 * time.Second):

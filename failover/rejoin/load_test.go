@@ -15,7 +15,7 @@ func TestReturnUnderLoad(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			s := startScene(t, p.opts)
-			old, d := s.leave(nil)
+			old, d := s.leave(killed)
 			s.crash(old)
 			stop := s.load(s.primary)
 			s.quarantine(old)

@@ -77,7 +77,7 @@ func testParkedRoute(s *scene) {
 }
 
 func testParkedAfterRestart(s *scene) {
-	old, d := s.leave(nil)
+	old, d := s.leave(killed)
 	s.park(old, &d)
 	s.crash(old)
 	s.quarantine(old)

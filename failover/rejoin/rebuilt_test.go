@@ -15,7 +15,7 @@ import (
 // which attaching it must not take away.
 func TestRestoredFromBackup(t *testing.T) {
 	s := startScene(t, mysqltest.PairOptions{Flavor: mysqltest.MariaDB})
-	old, d := s.leave(nil)
+	old, d := s.leave(killed)
 	s.crash(old)
 	s.waitFor("the old primary's own link to fetch", func() bool { return s.rows(old) == s.rows(s.primary) })
 	s.quarantine(old)

@@ -44,7 +44,7 @@ func TestReturn(t *testing.T) {
 
 // The link of the crashed server starts by itself and fetches from the new primary before anybody looks.
 func testCleanAfterCrash(s *scene) {
-	old, d := s.leave(nil)
+	old, d := s.leave(killed)
 	s.crash(old)
 	s.waitFor("the old primary's own link to fetch", func() bool { return s.rows(old) == s.rows(s.primary) })
 	s.quarantine(old)
@@ -67,7 +67,7 @@ func testDiverged(s *scene) {
 	old, d := s.leave(func(old *node) {
 		lost = s.write(old, 3)
 		s.beat(old)
-		old.proc.Kill9()
+		killed(old)
 	})
 	s.crash(old)
 	s.quarantine(old)
@@ -119,7 +119,7 @@ func (s *scene) discard(old *node, d coord.Departure) {
 
 // Nothing but our heartbeat was written on it.
 func testOwnOnly(s *scene) {
-	old, d := s.leave(func(old *node) { s.beat(old); s.beat(old) })
+	old, d := s.leave(func(old *node) { s.beat(old); s.beat(old); killed(old) })
 	s.crash(old)
 	s.quarantine(old)
 	j := s.judge(old, d, Diverged)

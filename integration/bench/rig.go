@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/onewriter/onewriter/internal/child"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
@@ -34,7 +35,7 @@ type target struct {
 	proc  process // 0: nothing between client and server
 	tls   bool    // TLS from the first byte on, where a client has no server to agree on it with
 
-	children []*child // end with the rig; proc is the last of them
+	children []*child.Child // end with the rig; proc is the last of them
 
 	background float64 // allocations a second of an idle onewriter
 }
@@ -133,11 +134,11 @@ state_dir: %q
 // start runs a proxy and waits until it is up.
 func (r *rig) start(ctx context.Context, t *target, argv []string, up func() error) error {
 	log := filepath.Join(r.dir, fmt.Sprintf("%s-%d.log", filepath.Base(argv[0]), len(t.children)))
-	c, err := startChild(argv, log)
+	c, err := child.Start(child.Command{Argv: argv, Log: log, Clean: true})
 	if err != nil {
 		return err
 	}
-	t.children, t.proc = append(t.children, c), c.pid
+	t.children, t.proc = append(t.children, c), process(c.PID)
 	limit, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -150,12 +151,12 @@ func (r *rig) start(ctx context.Context, t *target, argv []string, up func() err
 		select {
 		case <-limit.Done():
 			err = fmt.Errorf("does not get ready: %w", err)
-		case <-c.done:
+		case <-c.Done():
 			err = errors.New("ended")
 		case <-tick.C:
 			continue
 		}
-		err = fmt.Errorf("%w\n%s", err, c.tail())
+		err = fmt.Errorf("%w\n%s", err, c.Tail(4000))
 		return errors.Join(err, t.stop())
 	}
 }
@@ -163,7 +164,7 @@ func (r *rig) start(ctx context.Context, t *target, argv []string, up func() err
 func (t *target) stop() error {
 	var errs []error
 	for _, c := range t.children {
-		errs = append(errs, c.stop(15*time.Second))
+		errs = append(errs, c.Stop(15*time.Second))
 	}
 	return errors.Join(errs...)
 }

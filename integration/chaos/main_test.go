@@ -2,11 +2,10 @@ package chaos
 
 import (
 	"flag"
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"github.com/onewriter/onewriter/integration/suite"
 )
 
 var (
@@ -22,25 +21,5 @@ var executable string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(run(m))
-}
-
-// run builds the program and runs the tests; with ONEWRITER_BINARY set it tests that program.
-func run(m *testing.M) int {
-	if executable = os.Getenv("ONEWRITER_BINARY"); executable != "" {
-		return m.Run()
-	}
-	dir, err := os.MkdirTemp("", "onewriter-chaos-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	executable = filepath.Join(dir, "onewriter")
-	build := exec.Command("go", "build", "-ldflags", "-X=runtime.godebugDefault=schedtrace=2147483647", "-o", executable, "../../cmd/onewriter")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building onewriter: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
+	os.Exit(suite.Run(m, &executable))
 }

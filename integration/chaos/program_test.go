@@ -6,20 +6,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/onewriter/onewriter/admin/api"
+	"github.com/onewriter/onewriter/integration/suite"
+	"github.com/onewriter/onewriter/internal/child"
 )
 
 // program is the onewriter under test.
@@ -29,8 +27,7 @@ type program struct {
 	primary string // listener addresses
 	standby string
 	admin   string
-	cmd     *exec.Cmd
-	exited  chan struct{}
+	run     *child.Child
 	http    http.Client
 }
 
@@ -71,68 +68,40 @@ func (p *program) config() string  { return filepath.Join(p.dir, "onewriter.yaml
 func (p *program) logFile() string { return filepath.Join(p.dir, "log") }
 func (p *program) journal() string { return filepath.Join(p.dir, "state", "journal.jsonl") }
 
-// freeAddr gives a loopback address below the ports of outgoing connections and of the test servers.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	for range 1000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(4_900))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			_ = l.Close()
-			return addr
-		}
+	addr, err := suite.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return ""
+	return addr
 }
 
 // start runs the program; it is ended with the test.
 func (p *program) start() {
 	p.t.Helper()
-	log, err := os.OpenFile(p.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	var err error
+	p.run, err = child.Start(child.Command{Argv: []string{executable, "serve", "--config", p.config()}, Log: p.logFile(), Append: true})
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.cmd = exec.Command(executable, "serve", "--config", p.config())
-	p.cmd.Stderr, p.cmd.Stdout = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	err = p.cmd.Start()
-	_ = log.Close()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	cmd, exited := p.cmd, make(chan struct{})
-	p.exited = exited
-	go func() { _ = cmd.Wait(); close(exited) }()
-	p.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-exited
-	})
+	p.t.Cleanup(p.run.Kill)
 }
 
 // kill ends the program the hard way.
-func (p *program) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.exited
-}
+func (p *program) kill() { p.run.Kill() }
 
 // dump ends the program and makes it tell what all its goroutines did.
 func (p *program) dump() {
-	_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+	p.run.Signal(syscall.SIGQUIT)
 	select {
-	case <-p.exited:
+	case <-p.run.Done():
 	case <-time.After(5 * time.Second):
 	}
 }
 
 // ended tells whether the program is not running although nobody ended it.
-func (p *program) ended() bool {
-	select {
-	case <-p.exited:
-		return true
-	default:
-		return false
-	}
-}
+func (p *program) ended() bool { return !p.run.Running() }
 
 // status asks for the cluster.
 func (p *program) status(ctx context.Context) (api.Cluster, error) {
@@ -208,8 +177,4 @@ func (p *program) goroutines(ctx context.Context) int {
 }
 
 // logTail is the end of what the program logged.
-func (p *program) logTail(n int) string {
-	text, _ := os.ReadFile(p.logFile())
-	s := strings.TrimSpace(string(text))
-	return s[max(0, len(s)-n):]
-}
+func (p *program) logTail(n int) string { return p.run.Tail(n) }

@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"conf": {},
 
 	// The demo starts real servers and this program before them; and the scripts that the program runs.
-	"internal/demo": {"admin/api", "admin/client", "internal/flavor", "internal/mysqltest", "scripts"},
+	"internal/demo": {"admin/api", "admin/client", "internal/child", "internal/flavor", "internal/mysqltest", "scripts"},
 	"scripts":       {},
 
 	// Control and data do not know each other. They share topology, and cmd/onewriter joins their interfaces.
@@ -60,6 +60,7 @@ var allowed = map[string][]string{
 	"internal/certs":      {},
 	"internal/sqlclass":   {},
 	"internal/gtid":       {},
+	"internal/child":      {},
 	"internal/pause":      {},
 	"internal/sockopt":    {},
 	"internal/proxyproto": {},

@@ -88,7 +88,7 @@ func (d *show) perform(ctx context.Context) error {
 	var err error
 	began := time.Now()
 	if d.load, err = newLoad(ctx, d.stage.addrs, d.o, writerPause, &d.ids); err != nil {
-		return fmt.Errorf("%w\n%s", err, d.stage.serve.tail())
+		return fmt.Errorf("%w\n%s", err, d.stage.serve.Tail(logTail))
 	}
 	defer d.load.close()
 	d.story.done(time.Since(began), "%d writers and %d readers are connected through onewriter and work", d.o.Writers, d.o.Readers)
@@ -158,8 +158,8 @@ func (d *show) wait(ctx context.Context, at time.Duration) error {
 			return nil
 		case <-tick.C:
 			d.story.now("%s writes acknowledged, %s reads, %d client errors", thousands(int(d.load.acknowledged.Load())), thousands(int(d.load.readCount.Load())), d.load.failures())
-		case <-d.stage.serve.done:
-			return fmt.Errorf("onewriter serve ended under load (%w):\n%s", endOf(d.stage.serve.err), d.stage.serve.tail())
+		case <-d.stage.serve.Done():
+			return fmt.Errorf("onewriter serve ended under load (%w):\n%s", endOf(d.stage.serve.Err()), d.stage.serve.Tail(logTail))
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/admin/client"
+	"github.com/onewriter/onewriter/internal/child"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
@@ -33,11 +34,14 @@ const (
 	adminPort   = 8989
 )
 
+// logTail is how much of the program's log is shown when it fails, in bytes.
+const logTail = 4000
+
 // stage is everything that runs: the servers and the program before them. close ends all of it.
 type stage struct {
 	dir    string
 	pair   *mysqltest.Pair
-	serve  *child
+	serve  *child.Child
 	admin  *client.Client
 	usual  bool // the usual ports were free
 	addrs  addresses
@@ -79,10 +83,10 @@ func (s *stage) startServers(ctx context.Context, f mysqltest.Flavor) (err error
 func (s *stage) startOnewriter(ctx context.Context, program string) error {
 	for try := 0; ; try++ {
 		err := s.tryOnewriter(ctx, program)
-		if err == nil || try == 2 || ctx.Err() != nil || s.serve == nil || !strings.Contains(s.serve.tail(), "address already in use") {
+		if err == nil || try == 2 || ctx.Err() != nil || s.serve == nil || !strings.Contains(s.serve.Tail(logTail), "address already in use") {
 			return err
 		}
-		s.serve.stop(stopGrace)
+		_ = s.serve.Stop(stopGrace) // it is gone
 	}
 }
 
@@ -94,7 +98,8 @@ func (s *stage) tryOnewriter(ctx context.Context, program string) (err error) {
 	if err := os.WriteFile(s.config, []byte(s.yaml()), 0o600); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
-	if s.serve, err = startChild(program, []string{"serve", "--config", s.config}, filepath.Join(s.dir, "onewriter.log")); err != nil {
+	s.serve, err = child.Start(child.Command{Argv: []string{program, "serve", "--config", s.config}, Log: filepath.Join(s.dir, "onewriter.log"), Clean: true})
+	if err != nil {
 		return err
 	}
 	if s.admin, err = client.New(s.addrs.admin, ""); err != nil {
@@ -131,10 +136,10 @@ func (s *stage) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
-		case <-s.serve.done:
-			return fmt.Errorf("onewriter serve ended at start (%w):\n%s", endOf(s.serve.err), s.serve.tail())
+		case <-s.serve.Done():
+			return fmt.Errorf("onewriter serve ended at start (%w):\n%s", endOf(s.serve.Err()), s.serve.Tail(logTail))
 		case <-ctx.Done():
-			return fmt.Errorf("onewriter serve does not get ready: %w: %w\n%s", context.Cause(ctx), err, s.serve.tail())
+			return fmt.Errorf("onewriter serve does not get ready: %w: %w\n%s", context.Cause(ctx), err, s.serve.Tail(logTail))
 		}
 	}
 }
@@ -177,7 +182,7 @@ func (s *stage) ours(ctx context.Context) error {
 func (s *stage) close() error {
 	var errs []error
 	if s.serve != nil {
-		s.serve.stop(stopGrace)
+		_ = s.serve.Stop(stopGrace) // what it has to say of its end is in its log
 	}
 	if s.pair != nil {
 		errs = append(errs, s.pair.Close())

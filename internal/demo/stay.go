@@ -43,8 +43,8 @@ func (d *show) watch(ctx context.Context, l *load) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.stage.serve.done:
-			d.story.failed("onewriter serve has ended (%v); Ctrl-C cleans up", endOf(d.stage.serve.err))
+		case <-d.stage.serve.Done():
+			d.story.failed("onewriter serve has ended (%v); Ctrl-C cleans up", endOf(d.stage.serve.Err()))
 			<-ctx.Done()
 			return
 		case <-tick.C:

@@ -5,16 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/onewriter/onewriter/integration/suite"
+	"github.com/onewriter/onewriter/internal/child"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
@@ -45,9 +43,8 @@ type Stand struct {
 	Admin   string
 	PID     int // of onewriter
 
-	dir    string
-	cmd    *exec.Cmd
-	exited chan struct{}
+	dir string
+	run *child.Child
 }
 
 // Start starts servers and program and returns when clients are served.
@@ -69,7 +66,7 @@ func (s *Stand) start(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	for _, addr := range []*string{&s.Primary, &s.Standby, &s.Admin} {
-		if *addr, err = freeAddr(); err != nil {
+		if *addr, err = suite.FreeAddr(); err != nil {
 			return err
 		}
 	}
@@ -110,29 +107,16 @@ func (s *Stand) config() string { return filepath.Join(s.dir, "onewriter.yaml") 
 // LogFile is what onewriter logs to.
 func (s *Stand) LogFile() string { return filepath.Join(s.dir, "log") }
 
-// Log gives the last max bytes of onewriter's log.
-func (s *Stand) Log(limit int) string {
-	b, err := os.ReadFile(s.LogFile())
-	if err != nil {
-		return err.Error()
-	}
-	return string(b[max(0, len(b)-limit):])
-}
+// Log gives the last limit bytes of onewriter's log, in whole lines.
+func (s *Stand) Log(limit int) string { return s.run.Tail(limit) }
 
-func (s *Stand) launch(ctx context.Context, program string) error {
-	log, err := os.Create(s.LogFile())
+func (s *Stand) launch(ctx context.Context, executable string) error {
+	var err error
+	s.run, err = child.Start(child.Command{Argv: []string{executable, "serve", "--config", s.config()}, Log: s.LogFile()})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }()
-	s.cmd = exec.Command(program, "serve", "--config", s.config())
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	s.PID, s.exited = s.cmd.Process.Pid, make(chan struct{})
-	go func() { _ = s.cmd.Wait(); close(s.exited) }()
+	s.PID = s.run.PID
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -144,7 +128,7 @@ func (s *Stand) launch(ctx context.Context, program string) error {
 		}
 		select {
 		case <-tick.C:
-		case <-s.exited:
+		case <-s.run.Done():
 			return fmt.Errorf("onewriter has ended: %s", s.Log(4000))
 		case <-ctx.Done():
 			return fmt.Errorf("onewriter is not ready: %w: %s", err, s.Log(4000))
@@ -153,14 +137,7 @@ func (s *Stand) launch(ctx context.Context, program string) error {
 }
 
 // Running reports whether onewriter has not ended.
-func (s *Stand) Running() bool {
-	select {
-	case <-s.exited:
-		return false
-	default:
-		return true
-	}
-}
+func (s *Stand) Running() bool { return s.run.Running() }
 
 // Switchover moves the primary role to the other server and returns when it is there. While the standby lags it waits.
 func (s *Stand) Switchover(ctx context.Context) error {
@@ -211,9 +188,8 @@ func (s *Stand) request(ctx context.Context, method, path, body string) (string,
 
 // Close ends program and servers and removes their files.
 func (s *Stand) Close() error {
-	if s.exited != nil {
-		_ = s.cmd.Process.Kill()
-		<-s.exited
+	if s.run != nil {
+		s.run.Kill()
 	}
 	var err error
 	if s.Pair != nil {
@@ -223,17 +199,4 @@ func (s *Stand) Close() error {
 		err = errors.Join(err, os.RemoveAll(s.dir))
 	}
 	return err
-}
-
-// freeAddr gives a loopback address below the ports of outgoing connections and of the test servers.
-func freeAddr() (string, error) {
-	var l net.Listener
-	var err error
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(4_900))
-		if l, err = net.Listen("tcp", addr); err == nil {
-			return addr, l.Close()
-		}
-	}
-	return "", fmt.Errorf("no free port: %w", err)
 }

@@ -1,7 +1,7 @@
-package main
+package child
 
 import "syscall"
 
-func childAttr() *syscall.SysProcAttr {
+func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
