@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -81,7 +82,7 @@ func (v victim) hungUp() {
 func TestKill(t *testing.T) {
 	for _, f := range bothFlavors {
 		t.Run(f.String(), func(t *testing.T) {
-			extra := "    failover: {mode: manual, drain_timeout: 300ms}\n"
+			extra := "    failover: {mode: manual, drain_timeout: 5s}\n"
 			if f == mysqltest.MySQL {
 				extra += "    server_compression: zlib\n" // the connections that kills are sent on have it, too
 			}
@@ -107,10 +108,12 @@ func TestKill(t *testing.T) {
 			t.Run("client", k.ctrlC)
 			t.Run("across listeners", k.across)
 			t.Run("after a move", k.moved)
+			t.Run("several statements", k.several)
 			t.Run("prepared", k.prepared)
 			t.Run("ambiguous", k.ambiguous)
 			t.Run("itself", k.itself)
 			t.Run("operator", k.operator)
+			t.Run("held", k.held)
 		})
 	}
 }
@@ -173,6 +176,16 @@ func (k killing) direct(t *testing.T) {
 		}
 		return fmt.Errorf("killed again: %w", err)
 	})
+	v = newVictim(t, k.o.primary, "app", "app-secret")
+	killer := dialRaw(t, k.o.primary)
+	killer.send(binary.LittleEndian.AppendUint32([]byte{wire.ComProcessKill}, v.id)...)
+	if p := killer.receive(); k.f == mysqltest.MariaDB && p[0] == wire.HeaderOK {
+		v.hungUp()
+	} else if e, err := wire.ParseErr(p); k.f == mysqltest.MariaDB || err != nil || e.Code != 1047 { // MySQL 9 has forgotten the command
+		t.Errorf("COM_PROCESS_KILL: %q", p)
+	} else {
+		v.serves()
+	}
 	v = newVictim(t, k.o.primary, "app", "app-secret")
 	v.sleep(k.primary(t), "direct kill")
 	mustExec(t, db, fmt.Sprintf("KILL CONNECTION %d", v.id))
@@ -243,10 +256,7 @@ func (k killing) across(t *testing.T) {
 	for _, way := range []struct{ victim, killer string }{{k.o.primary, k.o.strict}, {k.o.strict, k.o.primary}} {
 		server := k.primary(t)
 		if way.victim == k.o.strict {
-			server = k.pair.Servers[0]
-			if server == k.primary(t) {
-				server = k.pair.Servers[1]
-			}
+			server = k.standby(t)
 		}
 		db := open(t, way.killer, "")
 		v := k.unambiguous(t, way.victim, "app", "app-secret")
@@ -330,6 +340,109 @@ func (k killing) moved(t *testing.T) {
 	app.hungUp()
 }
 
+// several is for KILL as the first of several statements.
+func (k killing) several(t *testing.T) {
+	db := open(t, k.o.primary, "multiStatements=true")
+	old := k.unambiguous(t, k.o.primary, "app", "app-secret")
+	k.o.mustSwitch("{}")
+	standby := k.unambiguous(t, k.o.strict, "app", "app-secret")
+	caps := matrixBase
+	if k.f == mysqltest.MySQL {
+		caps |= wire.ClientMySQL
+	}
+	for name, c := range map[string]struct {
+		victim victim
+		server *mysqltest.Server
+	}{
+		"fresh":            {k.unambiguous(t, k.o.primary, "app", "app-secret"), k.primary(t)},
+		"moved":            {old, k.primary(t)},
+		"on the other one": {standby, k.standby(t)},
+		"not ours":         {directly(t, k.primary(t)), k.primary(t)},
+	} {
+		c.victim.sleep(c.server, "several "+name)
+		mustExec(t, db, fmt.Sprintf("KILL QUERY %d; DO 1", c.victim.id))
+		c.victim.interrupted()
+		c.victim.serves()
+		killer := loginWith(t, k.o.primary, "app", "app-secret", caps)
+		killer.send(killer.query(fmt.Sprintf("/* x */ kill %d ; SELECT SLEEP(60)", c.victim.id))...)
+		c.victim.hungUp() // while the second statement runs
+		if p := killer.next(); p.payload[0] != wire.HeaderOK {
+			t.Errorf("%s: the answer to KILL is %q", name, p.payload)
+		}
+		mustExec(t, db, fmt.Sprintf("KILL QUERY %d", killer.raw.id))
+		victim{killer.raw}.interrupted()
+	}
+	_, err := db.Exec("KILL 1999999999; DO 1")
+	wantCode(t, err, 1094)
+	one := open(t, k.o.primary, "")
+	v := k.unambiguous(t, k.o.strict, "app", "app-secret")
+	_, err = one.Exec(fmt.Sprintf("KILL %d; DO 1", v.id)) // the connection takes one statement only
+	wantCode(t, err, 1064)
+	v.serves()
+}
+
+// standby is the other one.
+func (k killing) standby(t *testing.T) *mysqltest.Server {
+	t.Helper()
+	if k.primary(t) == k.pair.Servers[1] {
+		return k.pair.Servers[0]
+	}
+	return k.pair.Servers[1]
+}
+
+// held kills statements that wait for the end of a switchover, which an open transaction keeps up.
+func (k killing) held(t *testing.T) {
+	v := newVictim(t, k.o.primary, "app", "app-secret")
+	db := open(t, k.o.primary, "")
+	mustExec(t, db, "CREATE TABLE waited (id INT PRIMARY KEY)")
+	killer, writer := pinnedConn(t, db), pinnedConn(t, db)
+	execOn(t, writer, "BEGIN")
+	execOn(t, writer, "INSERT INTO waited VALUES (1)")
+	others := make(chan error, 1)
+	switched := make(chan moved, 1)
+	go func() {
+		for len(switched) == 0 {
+			if _, err := db.Exec("DELETE FROM waited WHERE id > 1"); err != nil {
+				others <- err
+				return
+			}
+		}
+		others <- nil
+	}()
+	go func() { switched <- k.o.switchover("{}") }()
+	waiting := func(n float64) {
+		t.Helper()
+		k.o.eventually(20*time.Second, "statements wait", func() error {
+			if held := k.o.metric(`onewriter_sessions_held{cluster="test"}`); held != n {
+				return fmt.Errorf("%v wait, want %v", held, n)
+			}
+			return nil
+		})
+	}
+	waiting(1)
+	v.send(append([]byte{wire.ComQuery}, "INSERT INTO waited VALUES (2)"...)...)
+	waiting(2)
+	execOn(t, killer, fmt.Sprintf("KILL QUERY %d", v.id))
+	if e, err := wire.ParseErr(v.receive()); err != nil || e.Code != 1317 {
+		t.Errorf("the statement ended with %v, %v", e, err)
+	}
+	v.send(append([]byte{wire.ComQuery}, "INSERT INTO waited VALUES (2)"...)...)
+	waiting(2)
+	execOn(t, killer, fmt.Sprintf("KILL %d", v.id))
+	v.hungUp()
+	execOn(t, writer, "COMMIT")
+	if err := <-others; err != nil {
+		t.Errorf("another session: %v", err)
+	}
+	if m := <-switched; m.Outcome != "completed" {
+		t.Errorf("switchover: %+v", m)
+	}
+	var n int
+	if err := db.QueryRow("SELECT COUNT(*) FROM waited").Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
 // prepared is for KILL with the id as a parameter. MySQL 9 does not prepare that.
 func (k killing) prepared(t *testing.T) {
 	if k.f == mysqltest.MySQL {
@@ -343,6 +456,7 @@ func (k killing) prepared(t *testing.T) {
 		v.sleep(k.primary(t), fmt.Sprint("prepared", i))
 		mustExec(t, db, "KILL QUERY ?", id)
 		v.interrupted()
+		v.serves() // it may have a transaction open before
 	}
 	k.o.mustSwitch("{}")
 	v.sleep(k.primary(t), "prepared, moved")
@@ -355,10 +469,7 @@ func (k killing) prepared(t *testing.T) {
 // ambiguous kills by an id that the killer's server has given to somebody else.
 func (k killing) ambiguous(t *testing.T) {
 	a := newVictim(t, k.o.primary, "app", "app-secret")
-	standby := k.pair.Servers[0]
-	if standby == k.primary(t) {
-		standby = k.pair.Servers[1]
-	}
+	standby := k.standby(t)
 	for id := k.lastID(t, standby); a.id <= id; a = newVictim(t, k.o.primary, "app", "app-secret") {
 		_ = a.conn.Close()
 		k.lastID(t, k.primary(t))

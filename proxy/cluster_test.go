@@ -120,11 +120,14 @@ type client struct {
 func (b *testbed) connect() (driver.Conn, error) { return b.connectTo(0) }
 
 // connectTo connects to one of the listeners.
-func (b *testbed) connectTo(listener int) (driver.Conn, error) {
+func (b *testbed) connectTo(listener int, options ...func(*mysql.Config)) (driver.Conn, error) {
 	c := mysql.NewConfig()
 	c.User, c.Passwd, c.Net, c.Addr, c.DBName = "app", "secret", "tcp", b.cluster.Listeners()[listener].Addr().String(), "app"
 	c.Logger = &mysql.NopLogger{}
 	c.ReadTimeout, c.CheckConnLiveness = 2*patience, false
+	for _, change := range options {
+		change(c)
+	}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
 		b.t.Fatal(err)
@@ -139,9 +142,9 @@ func (b *testbed) client() *client {
 	return b.clientAt(0)
 }
 
-func (b *testbed) clientAt(listener int) *client {
+func (b *testbed) clientAt(listener int, options ...func(*mysql.Config)) *client {
 	b.t.Helper()
-	conn, err := b.connectTo(listener)
+	conn, err := b.connectTo(listener, options...)
 	if err != nil {
 		b.t.Fatal(err)
 	}

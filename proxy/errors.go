@@ -68,6 +68,10 @@ func errUnreachable(server string, err error) *clientError {
 	return &clientError{erNoPrimary, "HY000", fmt.Sprintf("onewriter: can't connect to %s, nothing was executed: %v", server, err), false}
 }
 
+func errInterrupted() *clientError {
+	return &clientError{erInterrupted, "70100", "Query execution was interrupted", false}
+}
+
 func errShutdown() *clientError {
 	return &clientError{erShutdown, "08S01", "onewriter: proxy shutdown in progress", true}
 }

@@ -28,8 +28,8 @@ func (s *clientSession) mayPass(cmd session.Command) bool {
 	if !cmd.Kills() || s.where.Load() == nil || !s.serverAlive() {
 		return false
 	}
-	_, ok := s.core.Kill(s.client.buf.bytes())
-	return ok
+	k, ok := s.core.Kill(s.client.buf.bytes())
+	return ok && !k.More
 }
 
 // serveKill serves a command that ends a connection. The client names it as the clients see it: by the id of a
@@ -63,38 +63,75 @@ func (s *clientSession) serveKill(cmd session.Command, wasBusy bool) error {
 	if err != nil {
 		return s.refuse(err)
 	}
-	if err := s.refuse(nil); err != nil { // it is consumed, and has its answer
-		return err
+	s.killed(target, k)
+	if k.More {
+		s.core.Omit(k)
+		return s.forward(cmd, wasBusy)
 	}
-	if err := s.killed(target, k); err != nil { // not itself: that is where it is
+	return s.confirm()
+}
+
+// confirm consumes a command that has been carried out without the session's server, and answers it.
+func (s *clientSession) confirm() error {
+	if err := s.refuse(nil); err != nil {
 		return err
 	}
 	return s.toClient(wire.AppendPacket(nil, s.core.Current().Seq+1, s.core.AppendOK(nil)), s.cluster.tallies.now())
 }
 
-// killed ends the session that was killed; the client of an idle one would not notice otherwise, because a session whose
-// server connection is lost is given another.
-func (s *clientSession) killed(target *clientSession, k session.Kill) error {
-	if k.Kind != sqlclass.KillConnection {
-		return nil
+// killWaiting carries out a kill, and nothing else, of a session that waits for a server, where the killer's session has none
+// either and would have to wait as well. No server can judge it then; see killNowhere.
+func (s *clientSession) killWaiting() bool {
+	if s.where.Load() != nil && s.serverAlive() {
+		return false
 	}
-	if target == s {
-		return errors.Join(errMidResponse, errKilled)
+	k, ok := s.core.Kill(s.client.buf.bytes())
+	if !ok || k.More || k.ID > math.MaxUint32 {
+		return false
 	}
-	target.end(errKilled)
-	return nil
+	target, _ := s.cluster.ids.find(s.listener, uint32(k.ID))
+	if target == nil || target == s || target.waiting.Load() == nil || !s.sameUser(target) {
+		return false
+	}
+	s.killed(target, k)
+	return true
+}
+
+// killed does to the session, which is another one, what its server connection can't tell it: the client of an idle one
+// would not notice that it was killed, because a session whose server connection is lost is given another. One that waits
+// for a server is let go.
+func (s *clientSession) killed(target *clientSession, k session.Kill) {
+	if k.Kind == sqlclass.KillConnection {
+		target.end(errKilled)
+	} else {
+		target.interrupt(errInterrupted())
+	}
 }
 
 // killHere lets the session's own server do it.
 func (s *clientSession) killHere(cmd session.Command, wasBusy bool, target *clientSession, k session.Kill) error {
+	if target != s {
+		s.agreed = func() { s.killed(target, k) }
+		defer func() { s.agreed = nil }()
+		return s.forward(cmd, wasBusy)
+	}
 	if err := s.forward(cmd, wasBusy); err != nil {
 		return err
 	}
-	switch code := s.core.ErrorCode(); {
-	case code == 0, target == s && (code == erInterrupted || code == erConnectionKilled):
-		return s.killed(target, k)
-	default:
-		return nil
+	switch s.core.ErrorCode() {
+	case 0, erInterrupted, erKilled:
+		if k.Kind == sqlclass.KillConnection {
+			return errors.Join(errMidResponse, errKilled)
+		}
+	}
+	return nil
+}
+
+// carryOut carries out what is to follow a kill as soon as its server has agreed, before other statements of the same text.
+func (s *clientSession) carryOut() {
+	if s.core.Succeeded() {
+		s.agreed()
+		s.agreed = nil
 	}
 }
 
@@ -152,9 +189,6 @@ func refusedKill(payload []byte, k session.Kill) error {
 		return &clientError{e.Code, e.State, e.Message, false}
 	}
 }
-
-// erConnectionKilled is what MariaDB tells a connection that has killed itself; MySQL says 1317.
-const erConnectionKilled = 1927
 
 // erKillDenied is the servers' code for a KILL without the right to it.
 const erKillDenied = 1095 // HY000
@@ -231,6 +265,7 @@ func (c *Cluster) alive(ctx context.Context, instance topology.Instance, id uint
 func (s *clientSession) end(cause error) {
 	s.ended.Store(&abortion{cause})
 	s.abort(cause)
+	s.interrupt(cause)
 }
 
 // End hangs up on the client of the session with this number (SessionInfo.ID), whatever it does. It is false when there

@@ -35,15 +35,22 @@ func aliveIDs(ids ...uint32) func(*Config) {
 	}
 }
 
-// busyIDs makes server b use up n ids.
+// busyIDs makes server b give the ids up to n to others than the sessions, which may get the connection that the cluster has
+// looked at the server with.
 func (b *testbed) busyIDs(n int) {
-	for range n {
+	b.t.Helper()
+	low := 0
+	b.eventually("low ids are taken", func() bool {
 		g, err := b.cluster.config.Dialer.Greet(b.t.Context(), b.b.Addr())
 		if err != nil {
 			b.t.Fatal(err)
 		}
 		b.t.Cleanup(g.Release)
-	}
+		if g.Greeting.ConnID <= uint32(n) {
+			low++
+		}
+		return low == n
+	})
 }
 
 // wantKilled waits for the end of a session that was killed. The scripted server does not hang up on it, so that a
@@ -159,6 +166,7 @@ func TestAmbiguousKill(t *testing.T) {
 	id := bed.known()[1][0]
 	bed.busyIDs(10)
 	bed.move()
+	killer.wantAt("b") // on a it would ask that one
 	victim.wantAt("b")
 	alive = id
 	err := killer.exec(fmt.Sprintf("KILL %d", id))
@@ -185,6 +193,119 @@ func TestKillOfASessionWithoutAServer(t *testing.T) {
 	victim.wantAt("b")
 	killer.must(fmt.Sprintf("KILL %d", id))
 	victim.wantKilled()
+}
+
+func several(c *mysql.Config) { c.MultiStatements = true }
+
+// The first of several statements follows the session as a kill alone does; the others run where the client is.
+func TestKillBeforeOtherStatements(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) {
+		aliveIDs()(c)
+		c.Listeners = append(c.Listeners, ListenerConfig{Address: "127.0.0.1:0", Policy: router.Policy{Route: router.RouteStandby}})
+	})
+	bed.cluster.Observe([]router.Standby{{Instance: bed.server(bed.b), Ready: true}})
+	bed.busyIDs(10)
+	killer, plain, victim := bed.clientAt(0, several), bed.client(), bed.clientAt(1)
+	killer.must("DO 1")
+	plain.must("DO 1")
+	victim.wantAt("b")
+	id := bed.known()[2][0]
+	plain.must(fmt.Sprintf("KILL QUERY %d; DO 1", id)) // the server is to say that it takes one only
+	if sql := fmt.Sprintf("KILL QUERY %d; DO 1", id); bed.a.Heard(sql) != 1 {
+		t.Errorf("a did not hear %q", sql)
+	}
+	killer.must(fmt.Sprintf("/* x */ KILL QUERY %d /* y */; DO 2", id))
+	if sql := fmt.Sprintf("/* x */ KILL QUERY %d /* y */", id); bed.b.Heard(sql) != 1 || bed.a.Heard("DO 0; DO 2") != 1 {
+		t.Errorf("b did not hear %q, or a not the rest", sql)
+	}
+	killer.must("KILL 4711; KILL 4712; DO 3") // nobody's
+	if bed.a.Heard("KILL 4711; KILL 4712; DO 3") != 1 {
+		t.Error("the ids of nobody were not left as they are")
+	}
+}
+
+func TestKillBeforeOtherStatementsAfterAMove(t *testing.T) {
+	bed := newTestbed(t, aliveIDs())
+	killer, victim := bed.clientAt(0, several), bed.client()
+	killer.must("DO 1")
+	victim.must("DO 1")
+	id := bed.known()[1][0]
+	bed.busyIDs(10)
+	bed.move()
+	killer.wantAt("b")
+	bed.eventually("the victim has no server", func() bool { return bed.cluster.Sessions()[1].Server == "" })
+	killer.must(fmt.Sprintf("KILL QUERY %d; DO 4", id))
+	if bed.b.Heard("DO 0; DO 4") != 1 {
+		t.Error("b did not hear the rest")
+	}
+	victim.wantAt("b")
+	now := bed.known()[1][1]
+	killer.must(fmt.Sprintf("KILL QUERY %d; SET @id = %d", id, id))
+	if sql := fmt.Sprintf("KILL QUERY %d; SET @id = %d", now, id); bed.b.Heard(sql) != 1 {
+		t.Errorf("b did not hear %q", sql)
+	}
+	killer.must(fmt.Sprintf("KILL %d; DO 5", id))
+	victim.wantKilled()
+	killer.wantAt("b")
+}
+
+// held runs a statement that waits for a server, and gives its end.
+func (b *testbed) held(c *client, waiting int) <-chan error {
+	b.t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- c.exec("INSERT 1") }()
+	b.eventually("the statement waits", func() bool { return b.cluster.gate.Waiting() == waiting })
+	return done
+}
+
+func TestKillOfAStatementThatIsHeld(t *testing.T) {
+	bed := newTestbed(t, aliveIDs())
+	killer, victim, other := bed.client(), bed.client(), bed.client()
+	killer.must("DO 1")
+	for _, c := range []*client{victim, other} {
+		c.must("DO 1")
+	}
+	id := bed.known()[1][0]
+	bed.cluster.Hold("test")
+	waits, others := bed.held(victim, 1), bed.held(other, 2)
+	killer.must(fmt.Sprintf("KILL QUERY %d", id))
+	wantCode(t, <-waits, erInterrupted, "70100")
+	waits = bed.held(victim, 2)
+	killer.must(fmt.Sprintf("KILL %d", id))
+	if err := <-waits; err == nil || errors.As(err, new(*mysql.MySQLError)) {
+		t.Errorf("a killed session was told %v", err)
+	}
+	victim.wantClosed()
+	bed.cluster.Resume()
+	if err := <-others; err != nil {
+		t.Errorf("another session: %v", err)
+	}
+	if n := bed.a.Heard("INSERT 1"); n != 1 {
+		t.Errorf("%d statements were run", n)
+	}
+}
+
+// Nobody has a server, as when the primary has died.
+func TestKillOfAStatementThatIsHeldWithoutAServer(t *testing.T) {
+	bed := newTestbed(t, aliveIDs())
+	killer, victim := bed.client(), bed.client()
+	killer.must("DO 1")
+	victim.must("DO 1")
+	id := bed.known()[1][0]
+	bed.cluster.Hold("test")
+	defer bed.cluster.Resume()
+	bed.a.Close()
+	waits := bed.held(victim, 1)
+	bed.eventually("the killer's server is gone", func() bool { return bed.a.Conns() == 0 })
+	time.Sleep(peekAfter) // sooner a server connection is taken to live
+	killer.must(fmt.Sprintf("KILL QUERY %d", id))
+	wantCode(t, <-waits, erInterrupted, "70100")
+	waits = bed.held(victim, 1)
+	killer.must(fmt.Sprintf("KILL %d", id))
+	if err := <-waits; err == nil || errors.As(err, new(*mysql.MySQLError)) {
+		t.Errorf("a killed session was told %v", err)
+	}
+	victim.wantClosed()
 }
 
 // A kill changes no data: it need not wait for the end of a switchover, which it may be that it helps.

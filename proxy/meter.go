@@ -222,6 +222,9 @@ func (s *clientSession) waitAtGate(ctx context.Context, limit time.Duration) err
 	err := s.cluster.gate.Wait(ctx, limit)
 	s.waited(from)
 	if err != nil {
+		if cause := s.interrupted(); cause != nil {
+			return cause
+		}
 		return errHeldLong(s.cluster.gate.Reason())
 	}
 	return nil
@@ -235,6 +238,7 @@ func (s *clientSession) waited(from int64) {
 
 // noteHold counts what the command under way, or the login, waited for a server.
 func (s *clientSession) noteHold() {
+	_ = s.waitOver() // where the command did not come so far
 	if s.flow.held > 0 {
 		s.cluster.metrics.held.Observe(s.flow.held.Seconds())
 		s.flow.held = 0

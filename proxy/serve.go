@@ -44,6 +44,9 @@ func (s *clientSession) serve(cmd session.Command) error {
 	}
 	wasBusy := s.core.Busy()
 	s.discard(cmd)
+	if cmd.Kills() && s.killWaiting() {
+		return s.confirm()
+	}
 	for {
 		if err := s.enter(cmd); err != nil {
 			return s.refuse(err)
@@ -61,6 +64,9 @@ func (s *clientSession) serve(cmd session.Command) error {
 	}
 	if e := s.ended.Load(); e != nil {
 		return errors.Join(errMidResponse, e.cause)
+	}
+	if err := s.waitOver(); err != nil {
+		return s.refuse(err)
 	}
 	switch {
 	case cmd.Code == wire.ComChangeUser:
@@ -152,7 +158,10 @@ func (s *clientSession) enter(cmd session.Command) error {
 		}
 		// The server may be restarting, or the pointer about to move: wait for either.
 		s.setActivity(idle)
-		s.waitForChange(s.ctx(), deadline)
+		s.waitForChange(s.waitCtx(), deadline)
+		if err := s.interrupted(); err != nil {
+			return err
+		}
 	}
 }
 
@@ -180,7 +189,7 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 			s.setActivity(kind)
 			if s.cluster.gate.Holding() {
 				s.setActivity(idle)
-				if err := s.waitAtGate(s.ctx(), limit); err != nil {
+				if err := s.waitAtGate(s.waitCtx(), limit); err != nil {
 					return d, err
 				}
 				if s.client.gone() {
@@ -204,7 +213,10 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 		if time.Since(began) >= limit {
 			return d, errHeld(d.Reason)
 		}
-		s.waitForChange(s.ctx(), began.Add(limit))
+		s.waitForChange(s.waitCtx(), began.Add(limit))
+		if err := s.interrupted(); err != nil {
+			return d, err
+		}
 		if s.ctx().Err() != nil {
 			return d, errShutdown()
 		}
@@ -373,6 +385,9 @@ func (s *clientSession) response(cmd session.Command, inTxn bool, err error) err
 		}
 		for again := true; again; {
 			out, n, next, err := s.core.Server(s.server.buf.bytes())
+			if s.agreed != nil {
+				s.carryOut()
+			}
 			now := int64(0)
 			if err == nil && next == session.Finished {
 				s.answered() // now: the client may take its time

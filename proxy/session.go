@@ -52,6 +52,7 @@ type clientSession struct {
 	replied  atomic.Int64 // when the server of where last answered, as tallies.now counts
 	clientTC net.Conn     // the connection as accepted
 	alert    alert
+	waiting  atomic.Pointer[waiter] // of the command under way; nil while it does not wait for a server
 	// formerIDs is guarded by cluster.ids.mu: ids of server connections other than knownID, the present one included
 	formerIDs []uint32
 	overdue   atomic.Uint64 // 1 more than commands, when the sweep found the session idle
@@ -79,6 +80,7 @@ type clientSession struct {
 	shape    wire.Capability // what all servers of this session must have in common
 	doom     error           // the next command is answered with it, and the session ends
 	rollback error           // why the open transaction was ended; for the next command
+	agreed   func()          // what follows when the server agrees to the kill under way; nil ordinarily
 	owed     error           // the error of a command that has no answer; for the next one that has
 }
 

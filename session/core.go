@@ -70,6 +70,7 @@ type Core struct {
 // observed is what the server reported of the session during one command.
 type observed struct {
 	state, variable, schema, failed bool
+	ok                              bool   // an OK packet came
 	code                            uint16 // of the last ERR packet
 	eof                             bool   // some result ended with an EOF packet
 	eofState                        bool   // the bit in an EOF packet, which cannot carry the state itself
@@ -551,9 +552,15 @@ func (c *Core) splice(pkt []byte, from, to int, with []byte) []byte {
 	if wire.PayloadLen(pkt)+len(with) >= wire.MaxPayload {
 		return pkt // no room in a packet of 16 MiB: the server will say 1210
 	}
-	c.scratch = append(append(append(c.scratch[:0], pkt[:from]...), with...), pkt[to:]...)
-	wire.PutHeader(c.scratch, wire.PayloadLen(pkt)+len(with)-(to-from), pkt[3])
+	c.scratch = spliced(c.scratch[:0], pkt, from, to, with)
 	return c.scratch
+}
+
+// spliced appends to dst, which is empty, pkt with the bytes from..to replaced, and its length corrected.
+func spliced(dst, pkt []byte, from, to int, with []byte) []byte {
+	dst = append(append(append(dst, pkt[:from]...), with...), pkt[to:]...)
+	wire.PutHeader(dst, wire.PayloadLen(pkt)+len(with)-(to-from), pkt[3])
+	return dst
 }
 
 func (c *Core) beginStatement(pkt []byte) []byte {

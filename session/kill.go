@@ -13,13 +13,16 @@ type Kill struct {
 	Kind sqlclass.KillKind
 	// ID is the connection as the client calls it.
 	ID uint64
+	// More says that other statements follow in the same text.
+	More bool
 
 	head, tail []byte // of the statement's text, before and behind the id; nil for COM_PROCESS_KILL
 	start, end int    // the id within the packet that Peek saw; 0 where it cannot be replaced there
+	from, stop int    // the statement within that packet, without the semicolon behind it
 }
 
-// AppendTo appends the payload of a command that does the same to the connection id: COM_QUERY without attributes, or
-// COM_PROCESS_KILL.
+// AppendTo appends the payload of a command that does the same, and nothing else, to the connection id: COM_QUERY without
+// attributes, or COM_PROCESS_KILL.
 func (k Kill) AppendTo(dst []byte, id uint32) []byte {
 	if k.head == nil {
 		return binary.LittleEndian.AppendUint32(append(dst, wire.ComProcessKill), id)
@@ -38,7 +41,7 @@ func (c Command) Kills() bool {
 }
 
 // Kill gives the connection that the command in buf, which Peek has seen, wants to end. It is false where that is not a
-// number (KILL USER, KILL QUERY ID, an expression) or not the only statement: the server then takes it as it is. The
+// number (KILL USER, KILL QUERY ID, an expression) or not the first statement: the server then takes it as it is. The
 // result is valid until buf changes.
 func (c *Core) Kill(buf []byte) (Kill, bool) {
 	pkt := buf[:min(len(buf), wire.HeaderSize+wire.PayloadLen(buf))]
@@ -59,7 +62,8 @@ func (c *Core) Kill(buf []byte) (Kill, bool) {
 		k, at, ok := c.killOf(text)
 		base := len(pkt) - len(text)
 		k.start, k.end = base+at.Start, base+at.End
-		return k, ok && !at.Placeholder
+		k.from, k.stop = base, base+at.Stop
+		return k, ok && !at.Placeholder && (!k.More || c.severalAllowed())
 	case wire.ComStmtExecute:
 		st := c.findIn(pkt)
 		if st == nil || len(st.text) <= wire.HeaderSize {
@@ -69,7 +73,7 @@ func (c *Core) Kill(buf []byte) (Kill, bool) {
 		if ok && at.Placeholder {
 			k.ID, ok = c.firstNumber(pkt, st)
 		}
-		return k, ok
+		return k, ok && !k.More
 	default:
 		return Kill{}, false
 	}
@@ -77,7 +81,18 @@ func (c *Core) Kill(buf []byte) (Kill, bool) {
 
 func (c *Core) killOf(text []byte) (Kill, sqlclass.KillOperand, bool) {
 	at, ok := sqlclass.KillTarget(text, c.lexing())
-	return Kill{Kind: at.Kind, ID: at.ID, head: text[:at.Start:at.Start], tail: text[at.End:]}, at, ok
+	if !ok {
+		return Kill{}, at, false
+	}
+	return Kill{Kind: at.Kind, ID: at.ID, More: at.More, head: text[:at.Start:at.Start], tail: text[at.End:at.Stop]}, at, true
+}
+
+// severalAllowed reports whether the server takes several statements in one text; otherwise it refuses all of them.
+func (c *Core) severalAllowed() bool {
+	if o := c.ledger.option; o >= 0 {
+		return o == 0 // MYSQL_OPTION_MULTI_STATEMENTS_ON
+	}
+	return c.config.Client.Has(wire.ClientMultiStatements)
 }
 
 // maxKillExecute is how much of the execution of a prepared KILL is looked at, in bytes: all of it.
@@ -134,31 +149,41 @@ func binaryNumber(kind byte, value []byte) (uint64, bool) {
 }
 
 // Retarget makes the next Begin send the kill k, which is the command in its buffer, to the connection id.
-func (c *Core) Retarget(k Kill, id uint32) { c.retarget = retarget{k, id} }
+func (c *Core) Retarget(k Kill, id uint32) { c.retarget = retarget{kill: k, id: id} }
 
-// retarget is what Retarget leaves to Begin.
+// Omit makes the next Begin send the text of k, whose first statement that is and which has been carried out by other
+// means, with a statement that does nothing in its place: the client expects an answer for it before those of the others.
+func (c *Core) Omit(k Kill) { c.retarget = retarget{kill: k, done: true} }
+
+// retarget is what Retarget and Omit leave to Begin.
 type retarget struct {
 	kill Kill
 	id   uint32
+	done bool
 }
 
 // retargeted gives pkt with the id of c.retarget instead of its own.
 func (c *Core) retargeted(pkt []byte) []byte {
 	r := c.retarget
 	c.retarget = retarget{}
-	switch {
-	case !r.kill.Replaceable() || r.kill.end > len(pkt):
+	switch k := r.kill; {
+	case !k.Replaceable() || k.end > len(pkt):
 		return pkt
-	case r.kill.head == nil:
+	case k.head == nil:
 		putID(pkt, r.id)
 		return pkt
-	default:
-		return c.splice(pkt, r.kill.start, r.kill.end, strconv.AppendUint(nil, uint64(r.id), 10))
+	case r.done:
+		return spliced(nil, pkt, k.from, k.stop, []byte("DO 0"))
+	default: // in memory of its own: c.scratch keeps the text
+		return spliced(nil, pkt, k.start, k.end, strconv.AppendUint(nil, uint64(r.id), 10))
 	}
 }
 
 // ErrorCode is the code of the error that the server answered the last command with, 0 if it did not.
 func (c *Core) ErrorCode() uint16 { return c.saw.code }
+
+// Succeeded reports whether the command under way, or the first of several statements in it, was answered with an OK.
+func (c *Core) Succeeded() bool { return c.saw.ok }
 
 // AppendOK appends the payload of an OK that the driver answers a command with by itself: no rows were changed, and the
 // session is as it was.

@@ -54,7 +54,7 @@ func TestKillIsRetargeted(t *testing.T) {
 func TestKillThatIsLeftAlone(t *testing.T) {
 	core := trackedRig(t).core
 	for _, sql := range []string{
-		"KILL QUERY ID 17", "KILL USER app", "KILL CONNECTION_ID()", "KILL 17; KILL 18", "KILL @x", "KILL ?", "SELECT 'KILL 17'", "DO 17",
+		"KILL QUERY ID 17", "KILL USER app", "KILL CONNECTION_ID()", "DO 1; KILL 17", "KILL 17 /*!; KILL 18 */", "KILL @x", "KILL ?", "SELECT 'KILL 17'", "DO 17",
 	} {
 		if k, ok := killOf(t, core, query(sql)); ok {
 			t.Errorf("%s kills %d", sql, k.ID)
@@ -67,6 +67,56 @@ func TestKillThatIsLeftAlone(t *testing.T) {
 	}
 	if k, ok := core.Kill([]byte{2, 0, 0, 0, wire.ComProcessKill, 17}); ok {
 		t.Errorf("a cut COM_PROCESS_KILL kills %d", k.ID)
+	}
+}
+
+func TestKillBeforeOtherStatements(t *testing.T) {
+	for sql, want := range map[string]struct{ here, elsewhere, omitted string }{
+		"KILL 17; KILL 18":                     {"KILL 5; KILL 18", "KILL 5", "DO 0; KILL 18"},
+		"/* x */ kill query ('17') ;SELECT 17": {"/* x */ kill query ('5') ;SELECT 17", "/* x */ kill query ('5') ", "DO 0;SELECT 17"},
+	} {
+		for _, omit := range []bool{false, true} {
+			core := trackedRig(t).core
+			pkt := query(sql)
+			k, ok := killOf(t, core, pkt)
+			if !ok || k.ID != 17 || !k.More {
+				t.Fatalf("%s: %+v, %v", sql, k, ok)
+			}
+			if got := string(k.AppendTo(nil, 5)); got != ""+want.elsewhere {
+				t.Errorf("%s: %q elsewhere", sql, got)
+			}
+			sent := want.here
+			if omit {
+				sent = want.omitted
+				core.Omit(k)
+			} else {
+				core.Retarget(k, 5)
+			}
+			out, _ := core.Begin(pkt)
+			if got := packets(t, out); string(got[0]) != ""+sent {
+				t.Errorf("%s: sent %q, want %q", sql, got[0], sent)
+			}
+			if core.Succeeded() {
+				t.Error("there was no answer yet")
+			}
+			if _, _, _, err := core.Server(okay(wire.StatusAutocommit | wire.StatusMoreResults)); err != nil || !core.Succeeded() {
+				t.Errorf("after the first OK: %v, %v", core.Succeeded(), err)
+			}
+		}
+	}
+}
+
+// TestKillWhereOneStatementIsAllowed leaves it to the server to refuse the text.
+func TestKillWhereOneStatementIsAllowed(t *testing.T) {
+	r := newRig(t, Config{Flavor: MariaDB, Client: clientCaps &^ wire.ClientMultiStatements, Server: serverCaps, Schema: "app"})
+	if k, ok := killOf(t, r.core, query("KILL 17; DO 1")); ok {
+		t.Errorf("%+v", k)
+	}
+	for option, want := range []bool{true, false} { // MYSQL_OPTION_MULTI_STATEMENTS_ON, OFF
+		r.run(packet(0, wire.ComSetOption, byte(option), 0), okay(wire.StatusAutocommit))
+		if k, ok := killOf(t, r.core, query("KILL 17; DO 1")); ok != want {
+			t.Errorf("option %d: %+v, %v", option, k, ok)
+		}
 	}
 }
 

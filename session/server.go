@@ -67,6 +67,7 @@ func (c *Core) packet(m wire.Mark, pkt []byte) []byte {
 			return pkt // Feed has parsed it before
 		}
 		c.learnOK(&o)
+		c.saw.ok = true
 		if c.strip {
 			return o.Strip(pkt)
 		}

@@ -105,7 +105,15 @@ func TestKillTarget(t *testing.T) {
 		{"KILL QUERY ?", "query placeholder ?"},
 		{"KILL CONNECTION_ID()", "connection no"},
 		{"KILL 5 + 1", "connection no"},
-		{"KILL 5; KILL 6", "connection no"},
+		{"KILL 5; KILL 6", "connection 5 5 then ; KILL 6"},
+		{"/* x */ KILL QUERY ('5') ; ; SELECT 'open", "query 5 5 then ; ; SELECT 'open"},
+		{"KILL 5; /*!50000 SELECT 1 */", "connection 5 5 then ; /*!50000 SELECT 1 */"},
+		{"KILL 5 /*!50000 ; SELECT 1 */", "connection no"},
+		{"/*!50000 KILL 5; SELECT 1 */", "connection no"},
+		{"KILL 5 6; SELECT 1", "connection no"},
+		{"KILL USER bob; SELECT 1", "user no"},
+		{"KILL 5;;", "connection 5 5"},
+		{"KILL 5; -- x", "connection 5 5"},
 		{"SELECT 5", "connection no"},
 	}
 	for _, tt := range tests {
@@ -117,6 +125,9 @@ func TestKillTarget(t *testing.T) {
 				id = "placeholder"
 			}
 			got = strings.Join([]string{k.Kind.String(), id, tt.sql[k.Start:k.End]}, " ")
+			if k.More {
+				got += " then " + tt.sql[k.Stop:]
+			}
 		}
 		if got != tt.want {
 			t.Errorf("%s\n got %s\nwant %s", tt.sql, got, tt.want)

@@ -118,8 +118,8 @@ func FuzzExtract(f *testing.F) {
 		RoleStatement(sql, opt)
 		PreparedText(sql, opt)
 		DeallocatedName(sql, opt)
-		if k, ok := KillTarget(sql, opt); ok && (k.Start >= k.End || k.End > len(sql)) {
-			t.Errorf("%q: target %d:%d", sql, k.Start, k.End)
+		if k, ok := KillTarget(sql, opt); ok && (k.Start >= k.End || k.End > k.Stop || k.More != (k.Stop < len(sql))) {
+			t.Errorf("%q: target %d:%d of %d", sql, k.Start, k.End, k.Stop)
 		}
 		if d := Normalize(nil, sql, opt); len(d) > MaxNormalized {
 			t.Errorf("%q: digest of %d bytes", sql, len(d))

@@ -35,11 +35,14 @@ type KillOperand struct {
 	ID          uint64
 	Placeholder bool
 	Start, End  int
+	// Stop is where the statement ends: the length of sql, or with More the place of the semicolon behind which others follow.
+	Stop int
+	More bool
 }
 
 // KillTarget finds the connection that a KILL statement ends. The id may be written in any way that servers take for a
-// whole number: 17, 0x11, '17', +17, (17). It is false when sql is no single KILL of such a number; then, if Kind is
-// KillUser or KillQueryID, the server knows what is meant by itself.
+// whole number: 17, 0x11, '17', +17, (17). It is false when sql does not begin with a KILL of such a number; then, if
+// Kind is KillUser or KillQueryID, the server knows what is meant by itself.
 func KillTarget(sql []byte, opt Options) (k KillOperand, ok bool) {
 	r := reader{}
 	r.lex.init(sql, opt)
@@ -78,7 +81,18 @@ func KillTarget(sql []byte, opt Options) (k KillOperand, ok bool) {
 			return k, false
 		}
 	}
-	return k, r.nothingLeft()
+	if r.next().kind != tokenSemi {
+		k.Stop = len(sql)
+		return k, r.last.kind == tokenEnd && !r.lex.broken
+	}
+	k.Stop = r.last.start
+	exec := r.lex.sawExec
+	if r.nothingLeft() {
+		k.Stop = len(sql)
+		return k, true
+	}
+	k.More = true
+	return k, !exec // an executable comment may go beyond the semicolon
 }
 
 // operand reads the id itself.
