@@ -21,16 +21,16 @@ clusters:
     control: {user: onewriter, password: geheim-xyz}
 `
 
-func env(vars map[string]string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		v, ok := vars[name]
-		return v, ok
+func environ(vars map[string]string) (list []string) {
+	for name, value := range vars {
+		list = append(list, name+"="+value)
 	}
+	return list
 }
 
 func parse(t *testing.T, text string, vars map[string]string) (*Config, error) {
 	t.Helper()
-	return Parse(Source{Name: "test.yaml", Data: []byte(text), Dir: t.TempDir(), LookupEnv: env(vars)})
+	return Parse(Source{Name: "test.yaml", Data: []byte(text), Dir: t.TempDir(), Environ: environ(vars)})
 }
 
 func TestSmallestFileGetsDefaults(t *testing.T) {
@@ -231,7 +231,7 @@ func TestExampleLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := Parse(Source{Name: "onewriter.example.yaml", Data: data, LookupEnv: env(map[string]string{"ONEWRITER_CONTROL_PASSWORD": "x"})})
+	cfg, err := Parse(Source{Name: "onewriter.example.yaml", Data: data, Environ: []string{"ONEWRITER_CONTROL_PASSWORD=x"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,13 +9,14 @@ import (
 
 // Problem is one finding about a configuration.
 type Problem struct {
-	Path string // the key, for example clusters[0].listeners[1].route; "" for the file as a whole
-	Line int    // the line in the file, 0 when the value does not come from there
-	Text string // what is wrong
-	Fix  string // what to do about it
+	Path    string   // the key, for example clusters[0].listeners[1].route, or the variable; "" for the file as a whole
+	Line    int      // the line in the file, 0 when the value does not come from there
+	Text    string   // what is wrong
+	Fix     string   // what to do about it
+	Excerpt []string // what stands there, with its line numbers, where the line alone would not tell; without secrets
 }
 
-// String gives the problem in one line.
+// String gives the problem in one line, without the excerpt.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.Path != "" {
@@ -39,7 +40,7 @@ type Error struct {
 	Problems []Problem
 }
 
-// Error gives the problems, one per line after a line that counts them.
+// Error gives the problems, one per line after a line that counts them, each followed by its excerpt.
 func (e *Error) Error() string {
 	var b strings.Builder
 	noun := "problems"
@@ -50,6 +51,10 @@ func (e *Error) Error() string {
 	for _, p := range e.Problems {
 		b.WriteString("\n  ")
 		b.WriteString(p.String())
+		for _, line := range p.Excerpt {
+			b.WriteString("\n    ")
+			b.WriteString(line)
+		}
 	}
 	return b.String()
 }

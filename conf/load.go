@@ -25,8 +25,8 @@ type Source struct {
 	Data []byte
 	// Dir is the directory that relative file names in the configuration start from.
 	Dir string
-	// LookupEnv reads the environment; nil means that there is none.
-	LookupEnv func(string) (string, bool)
+	// Environ is the environment, NAME=value each, as os.Environ gives it.
+	Environ []string
 }
 
 // Load reads the file at path, with overrides from the environment of the process. The error is an *Error with every
@@ -40,19 +40,15 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	return Parse(Source{Name: path, Data: data, Dir: dir, LookupEnv: os.LookupEnv})
+	return Parse(Source{Name: path, Data: data, Dir: dir, Environ: os.Environ()})
 }
 
 // Parse turns src into a Config. The error is an *Error with every problem.
 func Parse(src Source) (*Config, error) {
-	w := &walker{lookupEnv: src.LookupEnv, lines: map[string]int{}, fromEnv: map[string]string{}, explicit: map[string]bool{}}
+	w := &walker{env: newEnvironment(src.Environ), lines: map[string]int{}, fromEnv: map[string]string{}, explicit: map[string]bool{}}
 	root, err := parseYAML(src.Data)
 	if err != nil {
-		p := Problem{Text: err.Error()}
-		if bytes.Contains(src.Data, []byte("${")) {
-			p.Fix = "inside braces or brackets a value with ${...} must be in quotes"
-		}
-		return nil, &Error{File: src.Name, Problems: []Problem{p}}
+		return nil, &Error{File: src.Name, Problems: []Problem{unreadable(src.Data, err)}}
 	}
 	values := w.object(root, reflect.TypeFor[Config](), "")
 	cfg, err := decode(values)

@@ -50,11 +50,11 @@ func keysOf(t reflect.Type) []string {
 	return keys
 }
 
-// nearest returns the word of words that is most like s, or "" when none is close.
-func nearest(s string, words []string) string {
+// Nearest returns the word of words that is most like s in any case of letters, or "" when none is close.
+func Nearest(s string, words []string) string {
 	best, bestDistance := "", len(s)/2+1
 	for _, w := range words {
-		if d := distance(strings.ToLower(s), w); d < bestDistance {
+		if d := distance(strings.ToLower(s), strings.ToLower(w)); d < bestDistance {
 			best, bestDistance = w, d
 		}
 	}

@@ -47,6 +47,7 @@ func (v *validator) run() {
 		v.cluster(path, c)
 	}
 	v.stateDir()
+	v.environment()
 }
 
 func (v *validator) cluster(path string, c *Cluster) {

@@ -13,11 +13,11 @@ import (
 // walker compares a YAML document with the structs of this package. It collects problems, remembers where each key
 // stands, lets the environment override values, expands variables and fills in defaults.
 type walker struct {
-	lookupEnv func(string) (string, bool)
-	problems  []Problem
-	lines     map[string]int
-	fromEnv   map[string]string // path to the name of the variable it was taken from
-	explicit  map[string]bool   // paths that were written, in the file or the environment
+	env      *environment
+	problems []Problem
+	lines    map[string]int
+	fromEnv  map[string]string // path to the name of the variable it was taken from
+	explicit map[string]bool   // paths that were written, in the file or the environment
 }
 
 func (w *walker) problem(path string, line int, fix, format string, args ...any) {
@@ -122,19 +122,18 @@ func (w *walker) list(n *yaml.Node, f field, elem reflect.Type, path string) (an
 // scalar takes the value from the environment, the file or the default, in this order, and checks it.
 func (w *walker) scalar(n *yaml.Node, f field, t reflect.Type, path string) (any, bool) {
 	text, line, set := "", w.lines[path], false
-	if name := EnvName(path); w.lookupEnv != nil {
-		if v, ok := w.lookupEnv(name); ok {
-			text, line, set = v, 0, true
-			w.fromEnv[path] = name
-			w.lines[path] = 0
-		}
+	name := EnvName(path)
+	if v, ok := w.env.lookup(name); ok {
+		text, line, set = v, 0, true
+		w.fromEnv[path] = name
+		w.lines[path] = 0
 	}
 	if n = resolve(n); !set && n != nil && !isNull(n) {
 		if n.Kind != yaml.ScalarNode {
 			w.problem(path, n.Line, "write one value", "is a list or group")
 			return nil, false
 		}
-		expanded, err := expand(n.Value, w.lookupEnv)
+		expanded, err := expand(n.Value, w.env.lookup)
 		if err != nil {
 			w.problem(path, n.Line, "set the variable, or write $$ for a dollar sign", "%v", err)
 			return nil, false
@@ -194,7 +193,7 @@ func (w *walker) convert(text string, f field, t reflect.Type, path string, line
 	}
 	if f.enum != nil && !contains(f.enum, text) {
 		fix := "write one of " + strings.Join(f.enum, ", ")
-		if best := nearest(text, f.enum); best != "" {
+		if best := Nearest(text, f.enum); best != "" {
 			fix = "did you mean " + best + "? Allowed: " + strings.Join(f.enum, ", ")
 		}
 		return where(fix, "%q is not allowed", text)
@@ -243,7 +242,7 @@ func durationFix(text string) string {
 }
 
 func suggestion(key string, valid []string) string {
-	if best := nearest(key, valid); best != "" {
+	if best := Nearest(key, valid); best != "" {
 		return "did you mean " + best + "?"
 	}
 	return "known here: " + strings.Join(valid, ", ")
