@@ -13,6 +13,7 @@ import (
 type collector struct {
 	cfg     Config
 	primary string
+	since   time.Time // when the primary was named, or that there is none; what was seen of a server before says nothing about its role
 	servers []known
 	beats   beatLog
 	now     time.Time // the latest moment anything was learned
@@ -47,11 +48,11 @@ func newCollector(c Config) collector {
 	return col
 }
 
-func (c *collector) setPrimary(name string) {
+func (c *collector) setPrimary(name string, at time.Time) {
 	if name == c.primary {
 		return
 	}
-	c.primary = name
+	c.primary, c.since = name, at
 	c.beats.clear()
 	for i := range c.servers {
 		k := &c.servers[i]
@@ -228,7 +229,7 @@ func (c *collector) observation(i int) topology.Observation {
 	if k.stuck(c.now) {
 		o.Class, o.Err = topology.ClassWriteStuck, "heartbeat write: "+k.beatErr.Error()
 	}
-	if o.Class == topology.ClassOK && i == c.primaryIndex() && !o.Facts.Writable() {
+	if o.Class == topology.ClassOK && i == c.primaryIndex() && !o.Facts.Writable() && !o.FactsAt.Before(c.since) {
 		o.Class = topology.ClassReadOnly
 	}
 	if o.BadProbes > 0 {
@@ -242,6 +243,11 @@ func (c *collector) observation(i int) topology.Observation {
 	}
 	o.Problems = c.problems(i, o)
 	return o
+}
+
+// settled reports whether every server was looked at since the primary was named.
+func (c *collector) settled() bool {
+	return !slices.ContainsFunc(c.servers, func(k known) bool { return k.last.At.Before(c.since) })
 }
 
 func (c *collector) snapshot() *topology.Snapshot {

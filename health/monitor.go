@@ -149,8 +149,23 @@ func (m *Monitor) Kick(name string) {
 // and half a second; a server whose last probe was not answered is not waited for.
 func (m *Monitor) SetPrimary(p topology.Primary) {
 	m.beater.setPrimary(p)
-	m.update(func(c *collector) { c.setPrimary(p.Instance.Name) })
-	m.Kick(p.Instance.Name) // what was seen of it last was seen of a standby
+	now := time.Now()
+	m.update(func(c *collector) { c.setPrimary(p.Instance.Name, now) })
+	for _, w := range m.watches {
+		w.hasten() // what was seen of it last was seen in another role
+	}
+}
+
+// Settled is the newest snapshot once every server was probed since the primary was named last, which it waits for; or when ctx
+// is done. A server that does not answer counts as probed when its time is over.
+func (m *Monitor) Settled(ctx context.Context) *topology.Snapshot {
+	m.mu.Lock()
+	settled := m.state.settled()
+	m.mu.Unlock()
+	if !settled {
+		_ = m.ProbeNow(ctx) // what there is, is shown then
+	}
+	return m.Snapshot()
 }
 
 // update changes the collected state and publishes it.

@@ -42,6 +42,9 @@ func (c *collector) problems(i int, o topology.Observation) []string {
 	if c.primary == "" {
 		return append(out, c.linkProblems(o)...)
 	}
+	if o.FactsAt.Before(c.since) {
+		return out
+	}
 	if i == c.primaryIndex() {
 		return append(out, c.primaryProblems(k, o)...)
 	}

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"sort"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,11 @@ func moveRole(t *testing.T, pair *mysqltest.Pair, o *onewriter, n int) ([]reign,
 		m := o.mustSwitch("{}")
 		if len(m.SessionsClosed) > 0 {
 			t.Errorf("sessions were closed: %+v", m.SessionsClosed)
+		}
+		for _, s := range o.status().Servers { // at once: what was seen before the move must not be shown
+			if s.ReadOnly == (s.Name == m.To) || strings.Contains(strings.Join(s.Problems, " "), "read_only is off") {
+				t.Errorf("right after the move to %s: %+v", m.To, s)
+			}
 		}
 		pauses = append(pauses, m.PauseMS)
 		reigns = append(reigns, reign{server: ids[m.To], from: time.Now()})

@@ -17,10 +17,12 @@ import (
 
 // adminCluster shows one cluster to the admin endpoint.
 type adminCluster struct {
-	name       string
-	mode       conf.FailoverMode
-	servers    []topology.Instance
-	monitor    interface{ Snapshot() *topology.Snapshot }
+	name    string
+	mode    conf.FailoverMode
+	servers []topology.Instance
+	monitor interface {
+		Settled(ctx context.Context) *topology.Snapshot
+	}
 	controller *failover.Controller
 	doctor     *doctor.Doctor
 	accounts   *accountWatch
@@ -31,8 +33,14 @@ type adminCluster struct {
 // Name implements admin.Cluster.
 func (c *adminCluster) Name() string { return c.name }
 
+// lookAgain is how long a status waits, right after the primary has changed, until all servers were looked at again.
+const lookAgain = 300 * time.Millisecond
+
 // Status implements admin.Cluster.
 func (c *adminCluster) Status() api.Cluster {
+	ctx, cancel := context.WithTimeout(context.Background(), lookAgain)
+	defer cancel()
+	snapshot := c.monitor.Settled(ctx)
 	st := c.controller.Status()
 	out := api.Cluster{
 		Name: c.name, State: st.State.String(), Epoch: uint64(st.Epoch), Primary: st.Primary, Reasons: st.Reasons,
@@ -48,7 +56,6 @@ func (c *adminCluster) Status() api.Cluster {
 	if o := st.Operation; o != nil {
 		out.Operation = &api.Operation{ID: o.ID, From: o.From, To: o.To, Step: o.Step}
 	}
-	snapshot := c.monitor.Snapshot()
 	for _, i := range c.servers {
 		o, _ := snapshot.Find(i.Name)
 		s := serverStatus(i, o, i.Name == st.Primary)
