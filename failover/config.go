@@ -109,7 +109,7 @@ type Limits struct {
 	Statement time.Duration
 	// Repoint bounds the change of the source of one server, after the pause. Default 10 s.
 	Repoint time.Duration
-	// Follow is for how long after a switchover the old primary is watched as a standby. Default 5 s.
+	// Follow is how long after a switchover it is looked whether the other servers follow. Default 5 s.
 	Follow time.Duration
 	// LongStatement is the age from which a schema change or global lock on the primary refuses a switchover,
 	// and from which a transaction is named as a blocker. Default 1 s.

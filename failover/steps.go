@@ -31,7 +31,7 @@ const (
 	stepPublish  stepName = "publish"  // tell data path and monitor
 	stepResume   stepName = "resume"   // let the clients go on
 	stepDemote   stepName = "demote"   // source side of semi-sync off at the old primary
-	stepFollow   stepName = "follow"   // watch the old primary as a standby, in the background
+	stepFollow   stepName = "follow"   // look later, in the background, whether the others follow
 	stepUnmark   stepName = "unmark"   // store that the aborted switchover or failover is over
 
 	// Those of a failover, in their order; promote, epoch, save, publish and resume follow.
