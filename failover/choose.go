@@ -101,7 +101,7 @@ func notFollowing(v view, b serverView) []string {
 func primaryReasons(p serverView) []string {
 	name := p.Instance.Name
 	if !p.ok() {
-		return []string{fmt.Sprintf("The primary %s does not answer: %s.", name, p.Err)}
+		return []string{p.silent("The primary " + name)}
 	}
 	var reasons []string
 	if !p.writable() {
@@ -116,7 +116,7 @@ func primaryReasons(p serverView) []string {
 func candidateReasons(p, b serverView, limits Limits) []string {
 	name := b.Instance.Name
 	if !b.ok() {
-		return []string{fmt.Sprintf("%s does not answer: %s.", name, b.Err)}
+		return []string{b.silent(name)}
 	}
 	reasons := barred(b)
 	if b.writable() {

@@ -131,7 +131,7 @@ func sourceUnclear(p serverView) bool {
 func takeoverReasons(p, b serverView) (hard, soft []string) {
 	name := b.Instance.Name
 	if !b.ok() {
-		return []string{fmt.Sprintf("%s does not answer: %s.", name, b.Err)}, nil
+		return []string{b.silent(name)}, nil
 	}
 	if id := b.Facts.ServerID; id == 0 || id == p.Facts.ServerID {
 		return []string{fmt.Sprintf("%s has the server_id %d, as %s: it skips what that wrote.", name, id, p.Instance.Name)}, nil

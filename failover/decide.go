@@ -109,7 +109,7 @@ func nextEpoch(q question) topology.Epoch {
 func decideNoneWritable(q question, known coord.State) verdict {
 	away := q.View.unreachable()
 	if len(away) == len(q.View) {
-		return verdict{Kind: verdictNone, Reasons: append([]string{"No server of the cluster answers."}, away...)}
+		return verdict{Kind: verdictNone, Reasons: append([]string{q.View.nobody()}, away...)}
 	}
 	if !q.HaveKnown {
 		return verdict{Kind: verdictNone, Reasons: append([]string{

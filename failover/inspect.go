@@ -72,7 +72,7 @@ func (e *executor) inspectOne(ctx context.Context, instance topology.Instance, p
 	}
 	if err != nil {
 		s.forget()
-		v.Err = strings.TrimRight(err.Error(), ".")
+		v.Err, v.Turned = strings.TrimRight(err.Error(), "."), d == nil && turnedAway(err)
 		if d != nil && lacksRight(err) {
 			v.Denied = &SetupError{Server: instance.Name, SQL: SetupSQL(d.Name(), e.cfg.ControlUser), Err: err}
 		}

@@ -18,6 +18,24 @@ const (
 	errSpecificAccess    = 1227 // ER_SPECIFIC_ACCESS_DENIED_ERROR
 )
 
+// Further error numbers by which a server turns an account away at the login.
+const (
+	errHostBlocked      = 1129 // ER_HOST_IS_BLOCKED
+	errHostNotAllowed   = 1130 // ER_HOST_NOT_PRIVILEGED
+	errAuthMode         = 1251 // ER_NOT_SUPPORTED_AUTH_MODE
+	errNoPlugin         = 1524 // ER_PLUGIN_IS_NOT_LOADED
+	errNoPassword       = 1698 // ER_ACCESS_DENIED_NO_PASSWORD_ERROR
+	errPasswordExpired  = 1862 // ER_MUST_CHANGE_PASSWORD_LOGIN
+	errAccountLocked    = 3118 // ER_ACCOUNT_HAS_BEEN_LOCKED (MySQL)
+	errAccountLockedToo = 4151 // ER_ACCOUNT_HAS_BEEN_LOCKED (MariaDB)
+)
+
+// turnedAway reports whether a server refused a login because of who wanted to log in.
+func turnedAway(err error) bool {
+	return isMySQLError(err, errAccessDenied, errHostBlocked, errHostNotAllowed, errAuthMode, errNoPlugin, errNoPassword, errPasswordExpired,
+		errAccountLocked, errAccountLockedToo)
+}
+
 // EnsureSchema creates the schema onewriter and its tables through db, which must be the primary; it replicates to
 // the others. It writes nothing when everything is there. The error is a *SetupError when the account may not.
 func EnsureSchema(ctx context.Context, server string, db *sql.DB) (created bool, err error) {

@@ -23,6 +23,7 @@ type serverView struct {
 	Instance topology.Instance
 	Err      string // why it could not be inspected, in words; "" when it could
 	Denied   error  // the *SetupError behind Err when the control account lacks a right; nil otherwise
+	Turned   bool   // it could not be inspected because it turned the control account away: it is alive
 	Facts    topology.Facts
 	Binlog   gtid.Position // file and offset of its own binary log
 	Row      epochRow
@@ -107,15 +108,33 @@ func (v view) newestRow() epochRow {
 	return best
 }
 
-// unreachable says of each server that did not answer why, as sentences.
+// silent is the sentence about a server that could not be inspected; name is what it calls the server.
+func (v serverView) silent(name string) string {
+	if v.Turned {
+		return fmt.Sprintf("%s does not let the control account in: %s.", name, v.Err)
+	}
+	return fmt.Sprintf("%s does not answer: %s.", name, v.Err)
+}
+
+// unreachable says of each server that could not be inspected why, as sentences.
 func (v view) unreachable() []string {
 	var out []string
 	for _, s := range v {
 		if !s.ok() {
-			out = append(out, fmt.Sprintf("%s (%s) does not answer: %s.", s.Instance.Name, s.Instance.Address, s.Err))
+			out = append(out, s.silent(fmt.Sprintf("%s (%s)", s.Instance.Name, s.Instance.Address)))
 		}
 	}
 	return out
+}
+
+// nobody says in one sentence that no server could be inspected, and what to do where that is known.
+func (v view) nobody() string {
+	turned := v.names(func(s serverView) bool { return s.Turned })
+	if len(turned) == 0 {
+		return "No server of the cluster answers."
+	}
+	return fmt.Sprintf("No server of the cluster can be asked, and the control account was turned away by %s: check control.user and control.password "+
+		"in the configuration, and the account on the servers (`onewriter setup --print` shows how it is made).", strings.Join(turned, " and "))
 }
 
 // contains reports whether everything in o's history is certainly in k's. Where histories have GTIDs that is exact.

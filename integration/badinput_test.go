@@ -268,6 +268,18 @@ func TestStart(t *testing.T) {
 		}
 		noWrites(t, o)
 	})
+	t.Run("wrong password of the control account", func(t *testing.T) {
+		o := configure(t, shortLimits+"    control: {user: onewriter, password: wrong}\n", a.Addr(), b.Addr())
+		o.start()
+		want := "the control account was turned away by a and b: check control.user and control.password"
+		if reasons := o.unready("no_primary"); !strings.Contains(reasons, want) || !strings.Contains(reasons, "1045") {
+			t.Errorf("reasons: %s", reasons)
+		}
+		if out, err := exec.Command(executable, "setup", "--config", o.config).CombinedOutput(); err == nil || !strings.Contains(string(out), "was turned away by a and b: check") {
+			t.Errorf("setup: %v\n%s", err, out)
+		}
+		noWrites(t, o)
+	})
 	t.Run("none writable", func(t *testing.T) {
 		setReadOnly(a, true)
 		o := launch(t, a.Addr(), b.Addr())

@@ -268,7 +268,7 @@ func TestConfigCommands(t *testing.T) {
 	if code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}
-	wantAll(t, out, "no server is writable", "127.0.0.1:1")
+	wantAll(t, out, "no server could be asked", "127.0.0.1:1")
 }
 
 func TestVersionCommand(t *testing.T) {

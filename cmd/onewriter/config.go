@@ -11,7 +11,7 @@ import (
 )
 
 func newConfigCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Check, print or explain a configuration file", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "config", Short: "Check, print or explain a configuration file", Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(newConfigCheckCommand(), newConfigPrintCommand(), newConfigFingerprintsCommand(), newConfigReferenceCommand())
 	return cmd
@@ -19,11 +19,12 @@ func newConfigCommand() *cobra.Command {
 
 func newConfigCheckCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "check FILE",
-		Short: "Show every problem of a configuration file; exit code 1 if there is one",
-		Args:  cobra.ExactArgs(1),
+		Use:        "check [FILE]",
+		SuggestFor: []string{"validate", "test", "verify"},
+		Short:      "Show every problem of a configuration file; exit code 1 if there is one",
+		Args:       arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := conf.Load(args[0])
+			cfg, err := conf.Load(fileArgument(args))
 			var list *conf.Error
 			if errors.As(err, &list) {
 				if _, err := fmt.Fprintln(cmd.OutOrStdout(), list); err != nil {
@@ -68,11 +69,11 @@ func printSummary(w io.Writer, cfg *conf.Config) error {
 
 func newConfigPrintCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "print FILE",
+		Use:   "print [FILE]",
 		Short: "Print what is in force: defaults filled in, secrets hidden",
-		Args:  cobra.ExactArgs(1),
+		Args:  arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := conf.Load(args[0])
+			cfg, err := conf.Load(fileArgument(args))
 			if err != nil {
 				return err
 			}
@@ -90,7 +91,7 @@ func newConfigReferenceCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reference",
 		Short: "Print the reference of all keys as Markdown",
-		Args:  cobra.NoArgs,
+		Args:  arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := conf.Reference()
 			if err != nil {

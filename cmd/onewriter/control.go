@@ -12,6 +12,7 @@ import (
 
 	"github.com/onewriter/onewriter/backend"
 	"github.com/onewriter/onewriter/conf"
+	"github.com/onewriter/onewriter/health"
 	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -49,17 +50,24 @@ func controlConnect(c conf.Cluster, protect backend.Config) func(topology.Instan
 	}
 }
 
-// explained says in our words what a user can do about a server without TLS.
+// explained says in our words what a user can do about a server without TLS, or one that turns the control account away.
 type explained struct{ driver.Connector }
 
 // Connect implements driver.Connector.
 func (e explained) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := e.Connector.Connect(ctx)
-	if errors.Is(err, mysql.ErrNoTLS) {
+	switch {
+	case errors.Is(err, mysql.ErrNoTLS):
 		return nil, backend.ErrNoTLS
+	case turnedAway(err):
+		return nil, fmt.Errorf("%w (check control.user and control.password)", err)
+	default:
+		return conn, err
 	}
-	return conn, err
 }
+
+// turnedAway reports whether a server has refused a login because of who wanted to log in.
+func turnedAway(err error) bool { return err != nil && health.Classify(err) == topology.ClassAuth }
 
 // binlogSource tells how to read the binary log of a server with the control account. What is only preferred is not asked
 // for: a server without TLS would refuse.

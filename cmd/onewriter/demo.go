@@ -28,7 +28,7 @@ func newDemoCommand() *cobra.Command {
 			"and move the primary role meanwhile. At the end every row is compared. Without --for the demo then stays until Ctrl-C, with\n" +
 			"commands to try. All processes and files of the demo are removed at its end.\n\n" +
 			"Exit code 0: no acknowledged write was lost, no client saw an error, both servers are equal and the role has moved. 1: anything else.",
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if o.Flavor, err = mysqltest.ParseFlavor(flavor); err != nil {
 				return err

@@ -28,7 +28,7 @@ func newDoctorCommand() *cobra.Command {
 			"With --self-test a row is written on the primary and awaited on each standby, and the links back and the clocks are looked at.\n\n" +
 			"Exit code 0: nothing worse than an information. 4: warnings, or checks that could not be made. 5: something critical, or the\n" +
 			"self-test failed. 1: there was no examination. With --quiet nothing is printed at exit code 0, as cron likes it.",
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := r.client()
 			if err != nil {

@@ -18,14 +18,15 @@ func newFailoverCommand() *cobra.Command {
 		req     api.FailoverRequest
 	)
 	cmd := &cobra.Command{
-		Use:   "failover",
-		Short: "Move the primary role without the old primary, which has failed",
+		Use:        "failover",
+		SuggestFor: []string{"takeover"},
+		Short:      "Move the primary role without the old primary, which has failed",
 		Long: "Move the primary role to a standby without the help of the old primary, because that has failed or shall be given up.\n" +
 			"Transactions that no standby has received are lost: --dry-run says how many are known and from how long a time more may be.\n" +
 			"While the primary still works, use switchover: it loses nothing.\n\n" +
 			"Exit code 0: done. 2: refused, nothing was changed. 3: begun and given up before the new primary was opened. 1: anything\n" +
 			"else, see the message.",
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := r.client()
 			if err != nil {

@@ -44,7 +44,7 @@ func TestRejoinCommand(t *testing.T) {
 	wantRun(t, url, exitOK, []string{"rejoin", "a", "--rewind"}, "a is a standby again", "verdict: clean")
 	wantRun(t, url, exitOK, []string{"rejoin", "a", "--dry-run"}, "nothing was brought back", "22 transactions that only a has", "0-1-9  app.s: 1 rows  app.t: 3 rows", "and 2 more")
 	wantRun(t, url, exitFailed, []string{"rejoin", "a", "--rewind", "--discard"}, "rewind")
-	wantRun(t, url, exitFailed, []string{"rejoin"}, "accepts 1 arg")
+	wantRun(t, url, exitFailed, []string{"rejoin"}, "needs SERVER")
 	diverged := &admin.RefusedError{Reasons: []string{"It has more."}, Rejoin: &api.Rejoin{Server: "a", Verdict: "diverged", Commands: []string{"mariadb-backup --backup"}}}
 	wantRun(t, endpoint(t, diverged), exitRefused, []string{"rejoin", "a"}, "It has more.", "verdict: diverged", "mariadb-backup --backup")
 	out, _ := execute(t, "rejoin", "a", "--rebuild", "-o", "json", "--admin", url)

@@ -15,14 +15,14 @@ import (
 
 func newConfigFingerprintsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "fingerprints FILE",
+		Use:   "fingerprints [FILE]",
 		Short: "Show the certificates of the servers, and the lines of configuration that trust them",
 		Long: "Ask every server for its certificate, without logging in, and print what it says with its SHA-256 fingerprint.\n" +
 			"Compare the fingerprints with those at the servers before you trust them:\n" +
 			"  openssl x509 -noout -fingerprint -sha256 -in server-cert.pem",
-		Args: cobra.ExactArgs(1),
+		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := conf.Load(args[0])
+			cfg, err := conf.Load(fileArgument(args))
 			if err != nil {
 				return err
 			}

@@ -34,7 +34,7 @@ func newRejoinCommand() *cobra.Command {
 			"  --rebuild  replace all its data by the primary's (MySQL: CLONE; MariaDB: the commands are printed)\n" +
 			"  --discard  you vouch that its data are those of the primary: its own history is forgotten\n\n" +
 			"Exit code 0: it is a standby again. 2: refused. 3: begun and given up. 1: anything else, see the message.",
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := r.client()
 			if err != nil {

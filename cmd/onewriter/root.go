@@ -13,10 +13,11 @@ func newRootCommand() *cobra.Command {
 		Version:       versionText(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          arguments(0, 0),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}")
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newStatusCommand(), newSwitchoverCommand(), newFailoverCommand(), newRejoinCommand(), newSessionsCommand(), newKillCommand(), newDoctorCommand(), newHistoryCommand(),
 		newReportCommand(), newSetupCommand(), newConfigCommand(), newVersionCommand(), newServeCommand(), newDemoCommand())
 	return root

@@ -25,9 +25,10 @@ import (
 func newServeCommand() *cobra.Command {
 	var config string
 	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Run the proxy",
-		Args:  cobra.NoArgs,
+		Use:        "serve",
+		SuggestFor: []string{"run", "start"},
+		Short:      "Run the proxy",
+		Args:       arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := conf.Load(config)
 			if err != nil {
@@ -36,7 +37,7 @@ func newServeCommand() *cobra.Command {
 			return serve(cmd.Context(), c, cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVarP(&config, "config", "c", "onewriter.yaml", "configuration file")
+	cmd.Flags().StringVarP(&config, "config", "c", defaultConfig, "configuration file")
 	return cmd
 }
 

@@ -20,11 +20,12 @@ func newSessionsCommand() *cobra.Command {
 		output  string
 	)
 	cmd := &cobra.Command{
-		Use:   "sessions",
-		Short: "List the client sessions",
+		Use:        "sessions",
+		SuggestFor: []string{"clients", "connections", "processlist"},
+		Short:      "List the client sessions",
 		Long: "List the client sessions of a running process. ID is the connection id that the client was told when it connected, and what\n" +
 			"it can be killed by; SERVER ID is the id of its connection in the process list of its server now.",
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := r.client()
 			if err != nil {
@@ -74,7 +75,7 @@ func newKillCommand() *cobra.Command {
 		Short: "End a client session",
 		Long: "End the client session with this connection id, the one that the client was told when it connected (the column ID of\n" +
 			"`onewriter sessions`). What it runs is killed at the server by the control account, and the client is hung up on.",
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseUint(args[0], 10, 32)
 			if err != nil || id == 0 {

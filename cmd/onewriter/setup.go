@@ -26,11 +26,12 @@ func newSetupCommand() *cobra.Command {
 		printOnly bool
 	)
 	cmd := &cobra.Command{
-		Use:   "setup",
-		Short: "Create onewriter's own schema on the primary of every cluster, or print the SQL",
+		Use:        "setup",
+		SuggestFor: []string{"init", "install"},
+		Short:      "Create onewriter's own schema on the primary of every cluster, or print the SQL",
 		Long: "Create the schema `onewriter` through the one writable server of every cluster; replication carries it to the others.\n" +
 			"With --print nothing is changed: the SQL for an administrator is printed, with the grants of the control account.",
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := conf.Load(file)
 			if err != nil {
@@ -47,7 +48,7 @@ func newSetupCommand() *cobra.Command {
 			return errors.Join(errs...)
 		},
 	}
-	cmd.Flags().StringVarP(&file, "config", "c", "onewriter.yaml", "configuration file")
+	cmd.Flags().StringVarP(&file, "config", "c", defaultConfig, "configuration file")
 	cmd.Flags().BoolVar(&printOnly, "print", false, "print the SQL instead of executing it")
 	return cmd
 }
@@ -137,6 +138,7 @@ func runSetup(ctx context.Context, w io.Writer, c conf.Cluster) error {
 // is writable.
 func onlyWritable(ctx context.Context, c conf.Cluster, connect func(topology.Instance) (*sql.DB, error)) (topology.Instance, error) {
 	var writable []topology.Instance
+	var turned []string // the control account away
 	var errs []error
 	for _, i := range instances(c) {
 		err := onServer(ctx, connect, i, func(ctx context.Context, db *sql.DB) error {
@@ -153,15 +155,27 @@ func onlyWritable(ctx context.Context, c conf.Cluster, connect func(topology.Ins
 		if err != nil {
 			errs = append(errs, err)
 		}
+		if turnedAway(err) {
+			turned = append(turned, i.Name)
+		}
 	}
+	why := ""
 	switch {
 	case len(writable) == 1:
 		return writable[0], nil
 	case len(writable) > 1:
 		return topology.Instance{}, fmt.Errorf("%d servers are writable (%s); set read_only on all but the primary", len(writable), names(writable))
+	case len(turned) > 0:
+		why = fmt.Sprintf("the control account %s was turned away by %s: check control.user and control.password, or make the account with the SQL of `onewriter setup --print`",
+			c.Control.User, strings.Join(turned, " and "))
+	case len(errs) == len(c.Servers):
+		why = "no server could be asked"
+	case len(errs) > 0:
+		why = "none of the servers that could be asked is writable"
 	default:
-		return topology.Instance{}, errors.Join(append([]error{errors.New("no server is writable")}, errs...)...)
+		why = "no server is writable: on the one that has the newest data run SET GLOBAL read_only=0"
 	}
+	return topology.Instance{}, errors.Join(append([]error{errors.New(why)}, errs...)...)
 }
 
 func onServer(ctx context.Context, connect func(topology.Instance) (*sql.DB, error), i topology.Instance, do func(context.Context, *sql.DB) error) (err error) {

@@ -18,11 +18,12 @@ func newSwitchoverCommand() *cobra.Command {
 		req     api.SwitchoverRequest
 	)
 	cmd := &cobra.Command{
-		Use:   "switchover",
-		Short: "Move the primary role to a standby",
+		Use:        "switchover",
+		SuggestFor: []string{"switch", "handover", "move", "promote"},
+		Short:      "Move the primary role to a standby",
 		Long: "Move the primary role to a standby, or check with --dry-run whether that would work and how long it would take.\n\n" +
 			"Exit code 0: done. 2: refused, nothing was changed. 3: begun and undone. 1: anything else, see the message.",
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := r.client()
 			if err != nil {
