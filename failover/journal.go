@@ -20,7 +20,7 @@ type Event struct {
 	At        time.Time         `json:"at"`
 	Cluster   string            `json:"cluster"`
 	Operation string            `json:"operation,omitempty"` // id of the operation it belongs to
-	Kind      string            `json:"kind"`                // "state", "begin", "step", "end", "refused", "warning"
+	Kind      string            `json:"kind"`                // "state", "verdict", "gate", "begin", "step", "end", "refused", "followed", "warning"
 	Step      string            `json:"step,omitempty"`
 	State     string            `json:"state,omitempty"`
 	Epoch     topology.Epoch    `json:"epoch,omitempty"`

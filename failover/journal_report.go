@@ -3,6 +3,7 @@ package failover
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,10 +15,12 @@ import (
 const (
 	maxReport = 1000            // events of one operation
 	maxBefore = 50              // events that led to it
+	maxLater  = 5               // refusals since then
 	lookBack  = 5 * time.Minute // how long before it they may lie
 )
 
-// LastOperation stands for the latest operation of a cluster that was not a dry run.
+// LastOperation stands for the latest operation of a cluster that was begun and was no dry run; where there is none, for
+// the latest one that was refused.
 const LastOperation = "last"
 
 // ErrNoOperation is returned for an operation that the journal does not know, or no longer.
@@ -51,6 +54,8 @@ type Report struct {
 	// duration; both oldest first.
 	Before []Event
 	Steps  []Event
+	// Refused are the refusals since then, oldest first, where this is the LastOperation.
+	Refused []Event
 }
 
 // Clients is what clients saw of an operation.
@@ -65,9 +70,10 @@ type Clients struct {
 // Report puts together what is known of one operation of a cluster; LastOperation takes the latest one. The error is
 // ErrNoOperation, or about the files.
 func (j *Journal) Report(cluster, operation string) (Report, error) {
+	var refused []Event
 	if operation == LastOperation {
 		var err error
-		if operation, err = j.lastOperation(cluster); err != nil {
+		if operation, refused, err = j.lastOperation(cluster); err != nil {
 			return Report{}, err
 		}
 	}
@@ -78,18 +84,30 @@ func (j *Journal) Report(cluster, operation string) (Report, error) {
 	began := steps[0].At
 	before, historyErr := j.History(Filter{Cluster: cluster, From: began.Add(-lookBack), Until: began, Limit: maxReport})
 	r := report(steps)
-	r.Before = ledTo(before, operation)
+	r.Before, r.Refused = ledTo(before, operation), refused
 	return r, errors.Join(err, historyErr)
 }
 
-func (j *Journal) lastOperation(cluster string) (string, error) {
-	begun, err := j.History(Filter{Cluster: cluster, Kinds: []string{"begin"}, Limit: maxReport})
-	for i := len(begun) - 1; i >= 0; i-- {
-		if begun[i].Evidence["dry_run"] != "true" {
-			return begun[i].Operation, nil
+// lastOperation finds the LastOperation, and the refusals since then. A person who asks for it wants to know what was done,
+// not what was mistyped after that.
+func (j *Journal) lastOperation(cluster string) (operation string, refused []Event, err error) {
+	events, err := j.History(Filter{Cluster: cluster, Kinds: []string{"begin", "refused"}, Limit: maxReport})
+	for i, seen := len(events)-1, map[string]bool{}; i >= 0; i-- {
+		switch e := events[i]; {
+		case e.Kind == "refused":
+			seen[e.Operation] = true
+			refused = append(refused, e)
+		case e.Evidence["dry_run"] == "true":
+			refused = slices.DeleteFunc(refused, func(r Event) bool { return r.Operation == e.Operation })
+		case !seen[e.Operation]: // otherwise it was refused after a look at the servers
+			slices.Reverse(refused)
+			return e.Operation, refused[max(0, len(refused)-maxLater):], nil
 		}
 	}
-	return "", errors.Join(fmt.Errorf("%w: nothing has moved the primary role", ErrNoOperation), err)
+	if len(refused) > 0 {
+		return refused[0].Operation, nil, nil
+	}
+	return "", nil, errors.Join(fmt.Errorf("%w: nothing has moved the primary role", ErrNoOperation), err)
 }
 
 // ledTo keeps the changes of state since the cluster last ran well.

@@ -86,6 +86,37 @@ func TestReportOfWhatWasCutShort(t *testing.T) {
 	}
 }
 
+// TestLastOperationDidSomething checks what is told without a name: what was begun, with a hint at what was refused since.
+func TestLastOperationDidSomething(t *testing.T) {
+	j := journalAt(t, JournalConfig{})
+	dry := map[string]string{"dry_run": "true"}
+	for _, e := range []Event{
+		{Kind: "refused", Operation: "sw-1", Reasons: []string{"too early"}},
+		{Kind: "begin", Operation: "sw-2"}, {Kind: "end", Operation: "sw-2", Outcome: "completed"},
+		{Kind: "begin", Operation: "sw-3", Evidence: dry}, {Kind: "refused", Operation: "sw-3", Reasons: []string{"it lags"}}, // a dry run
+		{Kind: "refused", Operation: "sw-4", Reasons: []string{"no server nope"}},                              // at once
+		{Kind: "begin", Operation: "sw-5"}, {Kind: "refused", Operation: "sw-5", Reasons: []string{"it lags"}}, // after a look
+	} {
+		e.Cluster = "c"
+		add(t, j, e)
+		if e.Operation == "sw-1" {
+			if r, err := j.Report("c", LastOperation); err != nil || r.Operation != "sw-1" || len(r.Refused) != 0 {
+				t.Errorf("nothing but a refusal: %+v, %v", r, err)
+			}
+		}
+	}
+	r, err := j.Report("c", LastOperation)
+	if err != nil || r.Operation != "sw-2" || r.Outcome != "completed" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if len(r.Refused) != 2 || r.Refused[0].Operation != "sw-4" || r.Refused[1].Operation != "sw-5" {
+		t.Errorf("refused since then: %+v", r.Refused)
+	}
+	if r, err := j.Report("c", "sw-5"); err != nil || r.Outcome != "" && r.Outcome != "refused" || len(r.Refused) != 0 {
+		t.Errorf("by its name: %+v, %v", r, err)
+	}
+}
+
 func TestReportOfARejoin(t *testing.T) {
 	j := journalAt(t, JournalConfig{})
 	add(t, j, Event{Cluster: "c", Kind: "begin", Operation: "rj-1", Primary: "b", Evidence: map[string]string{"server": "a", "method": "rewind"}})

@@ -66,6 +66,8 @@ func TestOperatorCommands(t *testing.T) {
 		p.healthy(time.Minute)
 		report := []string{"report", "--output", "json"}
 		o.run(0, []string{"history", "--kind", "begin,end"}, "end completed primary b", "[fo-")
+		o.run(2, []string{"switchover", "--to", "nobody"}, "nobody")
+		o.run(0, []string{"report"}, "failover fo-", "was refused at")
 		before := o.run(0, report, `"what": "`)
 		o.restartWith(t, "")
 		if after := o.run(0, report); after != before {

@@ -56,6 +56,6 @@ func (p Primary) Writable(now time.Time) bool {
 
 // ClosedSession names a client session that had to be ended, and why, in words for its user.
 type ClosedSession struct {
-	ID     uint64 `json:"id"`
+	ID     uint64 `json:"id"` // the connection id that the client was told when it connected
 	Reason string `json:"reason"`
 }

@@ -31,6 +31,8 @@ type Report struct {
 	// Before are the verdicts and changes of state that led to it, Steps what was done, oldest first.
 	Before []Event `json:"before"`
 	Steps  []Event `json:"steps"`
+	// Refused are the newest refusals since then, oldest first; only where the operation was asked for as last.
+	Refused []Event `json:"refused,omitempty"`
 }
 
 // Clients is what clients saw of an operation.

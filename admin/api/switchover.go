@@ -37,7 +37,7 @@ type Phase struct {
 
 // ClosedSession is a client session that had to be ended.
 type ClosedSession struct {
-	ID     uint64 `json:"id"`
+	ID     uint64 `json:"id"` // the connection id that the client was told when it connected, as in Session.HandshakeID
 	Reason string `json:"reason"`
 }
 

@@ -75,6 +75,7 @@ func apiReport(r failover.Report) api.Report {
 	out := api.Report{
 		Operation: r.Operation, Cluster: r.Cluster, What: r.What, Outcome: r.Outcome, By: r.By, DryRun: r.DryRun, From: r.From, To: r.To,
 		Epoch: uint64(r.Epoch), Began: r.Began, Reasons: r.Reasons, Fence: r.Fence, Before: apiEvents(r.Before), Steps: apiEvents(r.Steps),
+		Refused: apiEvents(r.Refused),
 	}
 	if !r.Ended.IsZero() {
 		out.Ended, out.TookMS = &r.Ended, float64(r.Ended.Sub(r.Began).Microseconds())/1000

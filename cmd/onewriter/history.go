@@ -23,10 +23,11 @@ func newHistoryCommand() *cobra.Command {
 		query   client.HistoryQuery
 	)
 	cmd := &cobra.Command{
-		Use:   "history",
-		Short: "Show what was seen, decided and done",
-		Long:  "Show the journal of a cluster: verdicts, changes of state and the steps of operations, oldest first. It survives restarts.",
-		Args:  cobra.NoArgs,
+		Use:        "history",
+		SuggestFor: []string{"events", "journal", "log"},
+		Short:      "Show what was seen, decided and done",
+		Long:       "Show the journal of a cluster: verdicts, changes of state and the steps of operations, oldest first. It survives restarts.",
+		Args:       arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := r.client()
 			if err != nil {
@@ -77,7 +78,7 @@ func eventLine(e api.Event) string {
 			parts = append(parts, text)
 		}
 	}
-	if e.Kind == "refused" {
+	if e.Kind == "refused" || e.Kind == "warning" { // the outcome is the kind once more
 		parts = parts[:1]
 	}
 	if e.Primary != "" {

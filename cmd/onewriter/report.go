@@ -22,8 +22,9 @@ func newReportCommand() *cobra.Command {
 		Use:   "report [OPERATION]",
 		Short: "Tell one operation from beginning to end",
 		Long: "Tell all that the journal knows of one switchover, failover or rejoin: what led to it, each step with its evidence and time,\n" +
-			"what was lost, what fenced the old primary, and what clients saw. Without a name, or with \"last\", it is the latest one.",
-		Args: cobra.MaximumNArgs(1),
+			"what was lost, what fenced the old primary, and what clients saw. Without a name, or with \"last\", it is the latest one that\n" +
+			"was begun; what was refused since then is named.",
+		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := r.client()
 			if err != nil {
@@ -70,6 +71,9 @@ func reportText(r api.Report) string {
 	}
 	b.WriteString(outcomeText(r))
 	writeLines(&b, "  - ", r.Reasons)
+	for _, e := range r.Refused {
+		fmt.Fprintf(&b, "  later    %s was refused at %s: %s\n", e.Operation, e.At.Local().Format(time.DateTime), strings.Join(e.Reasons, " "))
+	}
 	if len(r.Before) > 0 {
 		b.WriteString("\nwhat led to it:\n" + eventsText(r.Before, clock, "  "))
 	}
