@@ -251,7 +251,7 @@ func (c *collector) settled() bool {
 }
 
 func (c *collector) snapshot() *topology.Snapshot {
-	s := &topology.Snapshot{Cluster: c.cfg.Cluster, At: c.now, Servers: make([]topology.Observation, len(c.servers))}
+	s := &topology.Snapshot{Cluster: c.cfg.Cluster, At: c.now, Since: c.since, Servers: make([]topology.Observation, len(c.servers))}
 	for i := range c.servers {
 		s.Servers[i] = c.observation(i)
 	}

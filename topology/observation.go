@@ -177,6 +177,9 @@ func (o Observation) Alive() bool {
 type Snapshot struct {
 	Cluster string
 	At      time.Time
+	// Since is when the primary was named last, or that there is none; zero when it never was. Facts from before tell nothing
+	// about the role that a server has now.
+	Since   time.Time
 	Servers []Observation
 }
 

@@ -59,6 +59,9 @@ func (c *adminCluster) Status() api.Cluster {
 	for _, i := range c.servers {
 		o, _ := snapshot.Find(i.Name)
 		s := serverStatus(i, o, i.Name == st.Primary)
+		if !o.FactsAt.IsZero() && o.FactsAt.Before(snapshot.Since) && proved(st, i.Name) {
+			s.ReadOnly = i.Name != st.Primary
+		}
 		if p := c.accounts.problem(); p != "" && s.ReadOnly {
 			s.Problems = append(s.Problems, p)
 		}
@@ -79,6 +82,13 @@ func (c *adminCluster) Status() api.Cluster {
 		}
 	}
 	return out
+}
+
+// proved reports whether the controller has seen to it itself that the server is open or closed as its role wants: it publishes
+// a primary when that is open, and all others are closed or away.
+func proved(st failover.Status, server string) bool {
+	return (st.State == failover.StateRunning || st.State == failover.StateDegraded) &&
+		!slices.ContainsFunc(st.Away, func(a failover.AwayServer) bool { return a.Server == server })
 }
 
 // serverStatus puts one observation into the words of the API. A server never seen is unknown in every respect.
