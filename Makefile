@@ -10,7 +10,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X=runtime.
 
 RACE := ./session/... ./router/... ./proxy/... ./health/... ./failover ./failover/detect ./backend/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/certs ./internal/gtid/...
 
-.PHONY: help build demo test test-unit test-race test-integration bench bars suites leaks chaos migration lint deps clean
+.PHONY: help build demo test test-unit test-race test-integration bench bars suites tools leaks chaos migration lint deps clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -56,9 +56,15 @@ leaks: ## 100,000 connections that come and go in all ways, on each flavour; LEA
 	scripts/install-test-deps
 	ONEWRITER_LEAKS=$(or $(LEAKS),100000) go test -count=1 -timeout 2h -v -run TestNothingIsLeftBehind ./integration | grep -v '^=== '
 
-suites: build ## the Go driver's own tests, directly and through onewriter; FLAVOR=mysql
+suites: build ## drivers' own tests, directly and through onewriter; SUITE=go|pymysql|mysql2|mariadb-node FLAVOR=mysql
 	scripts/install-test-deps --servers
-	go run ./integration/clients/suites -flavor $(or $(FLAVOR),mariadb) -- scripts/go-driver-suite
+	go run ./integration/clients/suites -flavor $(or $(FLAVOR),mariadb) -- scripts/driver-suite $(or $(SUITE),go)
+
+tools: ## the flavours' client programs and sysbench through onewriter, with a database of MB=50
+	scripts/install-test-deps
+	scripts/install-test-deps --bench
+	ONEWRITER_REQUIRE_SERVERS=1 ONEWRITER_DUMP_MB=$(or $(MB),50) ONEWRITER_SYSBENCH_SECONDS=$(or $(SECONDS_EACH),20) \
+		go test -count=1 -timeout 1h -v -run 'TestTools$(if $(FLAVOR),/$(FLAVOR))' ./integration/clients | grep -v '^=== '
 
 lint: ## gofmt, go vet, and golangci-lint where it is installed
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt-ed: $$files"; exit 1; fi

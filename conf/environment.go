@@ -93,6 +93,7 @@ var otherVariables = []string{
 	// Tests, benchmarks and their scripts, which run the program with the environment that they have:
 	"ONEWRITER_BARS", "ONEWRITER_BINARY", "ONEWRITER_CACHE", "ONEWRITER_DUMP_MB", "ONEWRITER_FUZZ", "ONEWRITER_FUZZ_SEED", "ONEWRITER_LEAKS",
 	"ONEWRITER_LONG", "ONEWRITER_MARIADBD", "ONEWRITER_MIRROR", "ONEWRITER_MYSQL_ROOT", "ONEWRITER_RECORD", "ONEWRITER_REQUIRE_SERVERS",
+	"ONEWRITER_SYSBENCH_SECONDS",
 }
 
 // serviceVariable is the form of the variables by which Kubernetes tells every container of a namespace about a Service, and

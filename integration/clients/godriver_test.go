@@ -214,7 +214,7 @@ func (m *goMatrix) transactions(db *sql.DB) {
 
 // moving keeps a session with state and a prepared statement over moves of the primary role.
 func (m *goMatrix) moving(move func()) {
-	db := m.open("parseTime=true&time_zone=%27%2B03%3A00%27&tls=" + m.tls)
+	db := m.open("parseTime=true&time_zone=%27%2B03%3A00%27&tls=" + m.tls + fmt.Sprintf("&compress=%t", m.tls != "false"))
 	db.SetMaxOpenConns(1)
 	m.exec(db, "SET sql_mode='ANSI_QUOTES', group_concat_max_len=4321")
 	kept, err := db.Prepare("SELECT id, i8 FROM t WHERE id=?")
@@ -270,6 +270,13 @@ func (m *goMatrix) cancel(params string) {
 	var alive string
 	err = conn.QueryRowContext(m.t.Context(), "SELECT 'alive'").Scan(&alive)
 	m.say("then", alive, err)
+	if _, err := killer.Exec(fmt.Sprintf("KILL %d", id)); err != nil {
+		m.t.Fatal(err)
+	}
+	_, err = conn.ExecContext(m.t.Context(), "DO 1")
+	m.say("lost", err != nil)
+	_ = conn.Close()
+	m.query(db, "SELECT 'reconnected'")
 }
 
 // count reads the rows of a query and gives the error that ended it.

@@ -39,8 +39,8 @@ func drivers(t *testing.T) []driver {
 	}
 }
 
-// TestDrivers compares what each driver sees at a server with what it sees through onewriter, there with TLS and with the
-// primary role moving.
+// TestDrivers compares what each driver sees at a server with what it sees through onewriter, there with TLS, some sessions
+// compressed, and with the primary role moving.
 func TestDrivers(t *testing.T) {
 	for _, f := range flavors {
 		t.Run(f.String(), func(t *testing.T) {

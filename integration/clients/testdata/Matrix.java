@@ -197,7 +197,7 @@ public class Matrix {
 
     binary.close(); // calls have left user variables, with which it cannot move
     plain.close();
-    binary = connect(tls, "useServerPrepStmts", mariadb);
+    binary = connect(tls, "useServerPrepStmts", mariadb, "useCompression", String.valueOf(tls));
     plain = connect(tls);
     update(binary, "SET time_zone='+03:00', group_concat_max_len=4321");
     PreparedStatement kept = binary.prepareStatement("SELECT id FROM t WHERE id=?");
@@ -230,6 +230,13 @@ public class Matrix {
       killer.join();
     }
     say("then", query(binary, "SELECT 'alive'"), binary.isValid(5));
+    update(plain, "KILL " + query(binary, "SELECT CONNECTION_ID()").replaceAll("[()]", ""));
+    try {
+      query(binary, "SELECT 1");
+      say("not lost");
+    } catch (SQLException e) {
+      say("lost", e instanceof SQLNonTransientConnectionException, binary.isValid(5));
+    }
     binary.close();
     plain.close();
     Connection again = connect(false);

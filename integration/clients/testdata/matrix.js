@@ -10,8 +10,8 @@ const show = (v) => JSON.stringify(v, (_, x) => (typeof x === 'bigint' ? x + 'n'
 const say = (...v) => console.log(v.map((x) => (typeof x === 'string' ? x : show(x))).join(' '));
 const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-const connect = (tls) => driver.createConnection({
-  host, port: Number(port), user, password, database: 'app', timezone: 'Z', multipleStatements: true,
+const connect = (tls, compress = false) => driver.createConnection({
+  host, port: Number(port), user, password, database: 'app', timezone: 'Z', multipleStatements: true, compress,
   ...(tls ? { ssl: { rejectUnauthorized: false } } : {}),
   ...(isMariadb ? { permitLocalInfile: true, allowPublicKeyRetrieval: true, bigIntAsNumber: false } : { supportBigNumbers: true, bigNumberStrings: true, infileStreamFactory: (p) => fs.createReadStream(p) }),
 });
@@ -86,7 +86,7 @@ async function main() {
   await db.commit();
   say('transactions', await query('SELECT id FROM t WHERE id >= 100'));
 
-  const fresh = await connect(mode === 'tls'); // @x pins the other one
+  const fresh = await connect(mode === 'tls', mode === 'tls'); // @x pins the other one
   await fresh.query("SET time_zone='+03:00', sql_mode='ANSI_QUOTES', group_concat_max_len=4321");
   for (let i = 0; i < 2; i++) {
     await fresh.execute('SELECT id FROM t WHERE id=?', [1]);
@@ -106,7 +106,10 @@ async function main() {
   await fresh.query('SELECT COUNT(*) FROM rows_ a, rows_ b WHERE a.v <> b.v').then(() => say('not killed'), (e) => say('killed', e.errno, Date.now() - began < 20000));
   say('then', rows(await fresh.query("SELECT 'alive' AS a")));
   await fresh.ping();
-  await fresh.end();
+  (isMariadb ? fresh : fresh.connection).on('error', () => {});
+  await other.query('KILL ' + rows(await fresh.query('SELECT CONNECTION_ID() AS id'))[0].id);
+  await fresh.query('SELECT 1').then(() => say('not lost'), () => say('lost'));
+  fresh.destroy();
   await other.end();
   await db.end().catch(() => db.destroy());
   const again = await connect(false);

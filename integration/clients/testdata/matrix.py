@@ -110,7 +110,7 @@ say("transactions", c.fetchall())
 
 db.commit()
 db.close()
-db = connect(mode == "tls")  # callproc has left user variables in the other one, which cannot move
+db = connect(mode == "tls", **({"compress": True} if module == "MySQLdb" and mode == "tls" else {}))  # callproc has left user variables in the other one, which cannot move
 c = db.cursor()
 c.execute("SET time_zone='+03:00', sql_mode='ANSI_QUOTES', group_concat_max_len=4321")
 db.autocommit(True)
@@ -138,9 +138,20 @@ killer.join()
 c.execute("SELECT 'alive'")
 say("then", c.fetchall())
 db.ping()
+c.execute("SELECT CONNECTION_ID()")
+oc.execute("KILL %d" % c.fetchone()[0])
+try:
+    c.execute("SELECT 'not lost'")
+except driver.Error as e:
+    say("lost", type(e).__name__)
 other.close()
-db.close()
-again = connect(mode == "tls")
+if module == "pymysql":
+    db.ping(reconnect=True)
+    with db.cursor() as rc:
+        rc.execute("SELECT 'reconnected', @@autocommit")
+        say("then", rc.fetchall())
+    db.close()
+again = connect()
 ac = again.cursor()
 ac.execute("SELECT COUNT(*) FROM t")
 say("again", ac.fetchall())
