@@ -2,8 +2,10 @@ package admin
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,6 +59,11 @@ func filterOf(q url.Values) (f HistoryFilter, reason string) {
 	f = HistoryFilter{Limit: defaultHistory, Operation: q.Get("operation")}
 	if kinds := q.Get("kind"); kinds != "" {
 		f.Kinds = strings.Split(kinds, ",")
+		for _, kind := range f.Kinds {
+			if !slices.Contains(api.EventKinds, kind) {
+				return f, fmt.Sprintf("there is no kind of event %q; the kinds are %s", kind, strings.Join(api.EventKinds, ", "))
+			}
+		}
 	}
 	if text := q.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -91,7 +98,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 	report, err := s.cfg.Journal.Report(c.Name(), name)
 	switch {
 	case errors.Is(err, ErrNoOperation):
-		problem(w, http.StatusNotFound, "the journal of cluster "+c.Name()+" knows no operation "+name)
+		problem(w, http.StatusNotFound, "the journal of cluster "+c.Name()+" knows no operation "+name+"; `onewriter history --kind begin,refused` lists those that it knows")
 		return
 	case err != nil:
 		s.log.Warn().Err(err).Msg("part of the journal cannot be read")

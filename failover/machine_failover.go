@@ -71,7 +71,7 @@ func (s state) trouble() string {
 	case detect.MyLink:
 		return fmt.Sprintf("The primary %s is not reached from here, but it lives: its standby still receives from it. Nothing is promoted.", name)
 	case detect.Isolated:
-		return "No server is reached: it is the network of this machine. Nothing is promoted."
+		return "No server is reached: all are down, or it is the network of this machine. Nothing is promoted."
 	case detect.Down:
 		return fmt.Sprintf("The primary %s is down.", name)
 	case detect.Unreachable:

@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -40,6 +41,13 @@ func TestOperatorCommands(t *testing.T) {
 		p := newPatient(t, mysqltest.PairOptions{Flavor: f, StartReadOnly: true}, "")
 		o := p.o
 		o.run(0, []string{"doctor", "--self-test"}, "replication works", "a -> b: ok")
+		setup := exec.Command(executable, "setup", "--print", "--config", o.config)
+		setup.Env = append(os.Environ(), "ONEWRITER_CLUSTERS_0_CONTROL_PASSWORD=wrong") // which software it is takes no login
+		if out, err := setup.CombinedOutput(); err != nil || strings.Count(string(out), "as an administrator (") != 1 || !strings.Contains(string(out), "as an administrator ("+f.String()+")") {
+			t.Errorf("setup --print: %v\n%s", err, out)
+		}
+		o.run(1, []string{"history", "--kind", "begn"}, `there is no kind of event "begn"; the kinds are state,`)
+		o.run(1, []string{"report", "sw-1"}, "`onewriter history --kind begin,refused` lists")
 		o.run(2, []string{"failover"}, "The primary a answers")
 		o.run(2, []string{"rejoin", "b"}, "b is not away")
 		p.server("a").Kill9()

@@ -7,13 +7,16 @@ type History struct {
 	Events []Event `json:"events"`
 }
 
+// EventKinds are the kinds that an Event can have.
+var EventKinds = []string{"state", "verdict", "gate", "begin", "step", "end", "refused", "followed", "warning"}
+
 // Event is one line of the journal.
 type Event struct {
 	Seq       uint64            `json:"seq"` // grows by one, across restarts
 	At        time.Time         `json:"at"`
 	Cluster   string            `json:"cluster"`
 	Operation string            `json:"operation,omitempty"`
-	Kind      string            `json:"kind"` // state, verdict, gate, begin, step, end, refused, followed, warning
+	Kind      string            `json:"kind"` // one of EventKinds
 	Step      string            `json:"step,omitempty"`
 	State     string            `json:"state,omitempty"`
 	Epoch     uint64            `json:"epoch,omitempty"`

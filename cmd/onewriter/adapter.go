@@ -100,9 +100,6 @@ func serverStatus(i topology.Instance, o topology.Observation, primary bool) api
 	if o.Facts.Position.Known() {
 		out.Position = o.Facts.Position.String()
 	}
-	if o.Err != "" {
-		out.Problems = append(out.Problems, "The last probe failed: "+o.Err)
-	}
 	answers := o.Class == topology.ClassOK
 	switch {
 	case primary:

@@ -39,8 +39,8 @@ func (remoteCluster) Status() api.Cluster {
 	return api.Cluster{
 		Name: "orders", State: "running", Primary: "a", Epoch: 7, Reasons: []string{"Something is odd."},
 		Servers: []api.Server{
-			{Name: "a", Address: "10.0.0.1:3306", Role: "primary", Healthy: true, Position: "0-10-" + strings.Repeat("9", 80)},
-			{Name: "b", Address: "10.0.0.2:3306", Role: "standby", Healthy: true, ReadOnly: true, LagSeconds: &lag, Problems: []string{"It is slow."}},
+			{Name: "a", Address: "10.0.0.1:3306", Role: "primary", Healthy: true, Version: "10.11.9-MariaDB", Position: "0-10-" + strings.Repeat("9", 80)},
+			{Name: "b", Address: "10.0.0.2:3306", Role: "standby", Healthy: true, ReadOnly: true, Version: "10.11.9-MariaDB", LagSeconds: &lag, Problems: []string{"It is slow."}},
 		},
 		Listeners: []api.Listener{{Address: "[::]:6446", Route: "primary", Sessions: 3}},
 	}

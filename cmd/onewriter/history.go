@@ -56,7 +56,7 @@ func newHistoryCommand() *cobra.Command {
 	cmd.Flags().IntVarP(&query.Limit, "limit", "n", 50, "how many of the newest events")
 	cmd.Flags().Uint64Var(&query.Since, "after", 0, "only events with a greater number")
 	cmd.Flags().DurationVar(&ago, "since", 0, "only events of the last hours or minutes, for example 2h")
-	cmd.Flags().StringSliceVar(&query.Kinds, "kind", nil, "only events of these kinds: state, verdict, gate, begin, step, end, refused, followed, warning")
+	cmd.Flags().StringSliceVar(&query.Kinds, "kind", nil, "only events of these kinds: "+strings.Join(api.EventKinds, ", "))
 	cmd.Flags().StringVar(&query.Operation, "operation", "", "only events of this operation")
 	return cmd
 }

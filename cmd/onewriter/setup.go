@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/onewriter/onewriter/backend"
 	"github.com/onewriter/onewriter/conf"
 	"github.com/onewriter/onewriter/failover"
 	"github.com/onewriter/onewriter/internal/flavor"
@@ -53,7 +54,7 @@ func newSetupCommand() *cobra.Command {
 	return cmd
 }
 
-// printSetup prints the SQL in the dialect of the first server that answers, or in both when none does.
+// printSetup prints the SQL in the dialect of the first server that is reached, or in both when none is. No login is needed.
 func printSetup(ctx context.Context, w io.Writer, c conf.Cluster) error {
 	names := []string{"mariadb", "mysql"}
 	if name := dialectOf(ctx, c); name != "" {
@@ -61,6 +62,9 @@ func printSetup(ctx context.Context, w io.Writer, c conf.Cluster) error {
 	}
 	for _, name := range names {
 		var b strings.Builder
+		if len(names) > 1 {
+			fmt.Fprintf(&b, "-- No server of cluster %s is reached. Take this part if its servers are %s.\n", c.Name, name)
+		}
 		fmt.Fprintf(&b, "-- cluster %s: run on the primary as an administrator (%s)\n", c.Name, name)
 		for _, statement := range failover.SetupSQL(name, c.Control.User) {
 			b.WriteString(statement + ";\n")
@@ -84,23 +88,20 @@ func terminated(statements []string) []string {
 	return out
 }
 
-func dialectOf(ctx context.Context, c conf.Cluster) (name string) {
-	protect, err := serverTLS(c.ServerTLS, noSet())
-	if err != nil {
-		return ""
-	}
-	connect := controlConnect(c, protect)
+// dialectOf tells by the greeting of the first server that is reached which software it is; "" when none is.
+func dialectOf(ctx context.Context, c conf.Cluster) string {
+	dialer := backend.New(backend.Config{Timeout: c.Limits.ConnectTimeout})
+	defer dialer.Close()
 	for _, i := range instances(c) {
-		err := onServer(ctx, connect, i, func(ctx context.Context, db *sql.DB) error {
-			d, err := flavor.Detect(ctx, db)
-			if err == nil {
-				name = d.Name()
-			}
-			return err
-		})
-		if err == nil {
-			return name
+		g, err := dialer.Greet(ctx, i.Address)
+		if err != nil {
+			continue
 		}
+		g.Release()
+		if g.Greeting.Capabilities.MariaDB() || strings.Contains(g.Greeting.Version, "MariaDB") {
+			return "mariadb"
+		}
+		return "mysql"
 	}
 	return ""
 }

@@ -127,7 +127,7 @@ func printCluster(w io.Writer, c api.Cluster) error {
 	notes = append(notes, failoverNotes(c)...)
 	for _, s := range c.Servers {
 		rows = append(rows, []string{
-			"  " + s.Name, s.Address, s.Role, yesNo(s.Healthy), yesNo(s.ReadOnly), lagText(s.LagSeconds), fmt.Sprint(s.Sessions), short(s.Position),
+			"  " + s.Name, s.Address, s.Role, yesNo(s.Healthy), readOnlyText(s), lagText(s.LagSeconds), fmt.Sprint(s.Sessions), short(s.Position),
 		})
 		for _, p := range s.Problems {
 			notes = append(notes, "  ! "+s.Name+": "+p)
@@ -172,6 +172,14 @@ func yesNo(b bool) string {
 		return "yes"
 	}
 	return "no"
+}
+
+// readOnlyText is "-" for a server that was never asked.
+func readOnlyText(s api.Server) string {
+	if s.Version == "" {
+		return "-"
+	}
+	return yesNo(s.ReadOnly)
 }
 
 func lagText(seconds *float64) string {

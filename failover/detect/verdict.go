@@ -14,7 +14,7 @@ const (
 	Leaving                 // it shuts down cleanly
 	WriteStuck              // reads are answered, writes are not
 	MyLink                  // it is not reached from here, but its standby still receives from it
-	Isolated                // no server is reached: it is this machine's network
+	Isolated                // no server is reached: all are down, or it is this machine's network
 	Down                    // its process is gone: refused here and for its standby
 	Unreachable             // it hangs or is cut off, from here and from its standby
 	NoCandidate             // Down or Unreachable, and no standby can take over
