@@ -14,9 +14,7 @@ import (
 
 func newDoctorCommand() *cobra.Command {
 	var (
-		r        remote
-		cluster  string
-		output   string
+		on       onCluster
 		selfTest bool
 		last     bool
 		quiet    bool
@@ -30,33 +28,28 @@ func newDoctorCommand() *cobra.Command {
 			"self-test failed. 1: there was no examination. With --quiet nothing is printed at exit code 0, as cron likes it.",
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := r.client()
+			c, err := on.reach(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if cluster, err = clusterOr(cmd.Context(), c, cluster); err != nil {
-				return err
-			}
 			if selfTest {
-				test, err := c.SelfTest(cmd.Context(), cluster)
+				test, err := c.SelfTest(cmd.Context(), on.cluster)
 				if err != nil {
 					return err
 				}
-				return show(cmd.OutOrStdout(), output, quiet, test, selfTestText(test), selfTestCode(test))
+				return show(cmd.OutOrStdout(), on.output, quiet, test, selfTestText(test), selfTestCode(test))
 			}
-			report, err := c.Doctor(cmd.Context(), cluster, !last)
+			report, err := c.Doctor(cmd.Context(), on.cluster, !last)
 			if err != nil {
 				return err
 			}
 			if report.At == nil {
 				return errors.New("there was no examination yet; ask without --last")
 			}
-			return show(cmd.OutOrStdout(), output, quiet, report, doctorText(report), doctorCode(report))
+			return show(cmd.OutOrStdout(), on.output, quiet, report, doctorText(report), doctorCode(report))
 		},
 	}
-	r.flags(cmd)
-	outputFlag(cmd, &output)
-	clusterFlag(cmd, &cluster)
+	on.flags(cmd)
 	cmd.Flags().BoolVar(&selfTest, "self-test", false, "prove replication by a row")
 	cmd.Flags().BoolVar(&last, "last", false, "show the last examination instead of making one")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing when all is well")

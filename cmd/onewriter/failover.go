@@ -12,10 +12,8 @@ import (
 
 func newFailoverCommand() *cobra.Command {
 	var (
-		r       remote
-		cluster string
-		output  string
-		req     api.FailoverRequest
+		on  onCluster
+		req api.FailoverRequest
 	)
 	cmd := &cobra.Command{
 		Use:        "failover",
@@ -28,26 +26,21 @@ func newFailoverCommand() *cobra.Command {
 			"else, see the message.",
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := r.client()
+			c, err := on.reach(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if cluster, err = clusterOr(cmd.Context(), c, cluster); err != nil {
-				return err
-			}
-			result, err := c.Failover(cmd.Context(), cluster, req)
+			result, err := c.Failover(cmd.Context(), on.cluster, req)
 			if err != nil {
-				return operationError(cmd.OutOrStdout(), err, output)
+				return operationError(cmd.OutOrStdout(), err, on.output)
 			}
-			if output == "json" {
+			if on.output == "json" {
 				return printJSON(cmd.OutOrStdout(), result)
 			}
 			return printFailover(cmd.OutOrStdout(), result)
 		},
 	}
-	r.flags(cmd)
-	outputFlag(cmd, &output)
-	clusterFlag(cmd, &cluster)
+	on.flags(cmd)
 	cmd.Flags().StringVar(&req.To, "to", "", "the new primary; by default the standby that has received most")
 	cmd.Flags().BoolVar(&req.Force, "force", false, "go on where it would be refused: loss beyond the limits, no fence, a candidate whose applier has stopped, a primary that answers")
 	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "say what would be done and may be lost, change nothing")

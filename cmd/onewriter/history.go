@@ -16,11 +16,9 @@ import (
 
 func newHistoryCommand() *cobra.Command {
 	var (
-		r       remote
-		cluster string
-		output  string
-		ago     time.Duration
-		query   client.HistoryQuery
+		on    onCluster
+		ago   time.Duration
+		query client.HistoryQuery
 	)
 	cmd := &cobra.Command{
 		Use:        "history",
@@ -29,30 +27,25 @@ func newHistoryCommand() *cobra.Command {
 		Long:       "Show the journal of a cluster: verdicts, changes of state and the steps of operations, oldest first. It survives restarts.",
 		Args:       arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := r.client()
+			c, err := on.reach(cmd.Context())
 			if err != nil {
-				return err
-			}
-			if cluster, err = clusterOr(cmd.Context(), c, cluster); err != nil {
 				return err
 			}
 			if ago > 0 {
 				query.From = time.Now().Add(-ago)
 			}
-			events, err := c.ClusterHistory(cmd.Context(), cluster, query)
+			events, err := c.ClusterHistory(cmd.Context(), on.cluster, query)
 			if err != nil {
 				return err
 			}
-			if output == "json" {
+			if on.output == "json" {
 				return printJSON(cmd.OutOrStdout(), api.History{Events: events})
 			}
 			_, err = io.WriteString(cmd.OutOrStdout(), eventsText(events, time.DateTime, ""))
 			return err
 		},
 	}
-	r.flags(cmd)
-	outputFlag(cmd, &output)
-	clusterFlag(cmd, &cluster)
+	on.flags(cmd)
 	cmd.Flags().IntVarP(&query.Limit, "limit", "n", 50, "how many of the newest events")
 	cmd.Flags().Uint64Var(&query.Since, "after", 0, "only events with a greater number")
 	cmd.Flags().DurationVar(&ago, "since", 0, "only events of the last hours or minutes, for example 2h")

@@ -8,24 +8,9 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/onewriter/onewriter/admin/api"
 	"github.com/onewriter/onewriter/admin/client"
 )
-
-// clusterFlag adds --cluster.
-func clusterFlag(cmd *cobra.Command, cluster *string) {
-	cmd.Flags().StringVar(cluster, "cluster", "", "the cluster; may be left out when there is only one")
-}
-
-// clusterOr is the cluster that was named or, where none was, the only one.
-func clusterOr(ctx context.Context, c *client.Client, name string) (string, error) {
-	if name != "" {
-		return name, nil
-	}
-	return onlyCluster(ctx, c)
-}
 
 func onlyCluster(ctx context.Context, c *client.Client) (string, error) {
 	clusters, err := c.Clusters(ctx)

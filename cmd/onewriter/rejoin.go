@@ -19,9 +19,7 @@ const maxErrant = 20
 
 func newRejoinCommand() *cobra.Command {
 	var (
-		r                        remote
-		cluster                  string
-		output                   string
+		on                       onCluster
 		rewind, rebuild, discard bool
 		dryRun                   bool
 	)
@@ -36,27 +34,22 @@ func newRejoinCommand() *cobra.Command {
 			"Exit code 0: it is a standby again. 2: refused. 3: begun and given up. 1: anything else, see the message.",
 		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := r.client()
+			c, err := on.reach(cmd.Context())
 			if err != nil {
-				return err
-			}
-			if cluster, err = clusterOr(cmd.Context(), c, cluster); err != nil {
 				return err
 			}
 			req := api.RejoinRequest{Method: rejoinMethod(rewind, rebuild, discard), DryRun: dryRun}
-			result, err := c.Rejoin(cmd.Context(), cluster, args[0], req)
+			result, err := c.Rejoin(cmd.Context(), on.cluster, args[0], req)
 			if err != nil {
-				return operationError(cmd.OutOrStdout(), err, output)
+				return operationError(cmd.OutOrStdout(), err, on.output)
 			}
-			if output == "json" {
+			if on.output == "json" {
 				return printJSON(cmd.OutOrStdout(), result)
 			}
 			return printRejoin(cmd.OutOrStdout(), result)
 		},
 	}
-	r.flags(cmd)
-	outputFlag(cmd, &output)
-	clusterFlag(cmd, &cluster)
+	on.flags(cmd)
 	cmd.Flags().BoolVar(&rewind, "rewind", false, "undo the transactions that only this server has")
 	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "replace its data by the primary's")
 	cmd.Flags().BoolVar(&discard, "discard", false, "take your word that its data are those of the primary")

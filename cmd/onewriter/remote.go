@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -35,4 +36,27 @@ func (r *remote) client() (*client.Client, error) {
 		token = strings.TrimSpace(string(data))
 	}
 	return client.New(r.address, token)
+}
+
+// onCluster holds the flags of commands about one cluster of a running process.
+type onCluster struct {
+	remote
+
+	cluster string
+	output  string
+}
+
+func (o *onCluster) flags(cmd *cobra.Command) {
+	o.remote.flags(cmd)
+	outputFlag(cmd, &o.output)
+	cmd.Flags().StringVar(&o.cluster, "cluster", "", "the cluster; may be left out when there is only one")
+}
+
+// reach gives a client of the endpoint, and the cluster its name if it was left out.
+func (o *onCluster) reach(ctx context.Context) (*client.Client, error) {
+	c, err := o.client()
+	if err == nil && o.cluster == "" {
+		o.cluster, err = onlyCluster(ctx, c)
+	}
+	return c, err
 }

@@ -13,11 +13,7 @@ import (
 )
 
 func newReportCommand() *cobra.Command {
-	var (
-		r       remote
-		cluster string
-		output  string
-	)
+	var on onCluster
 	cmd := &cobra.Command{
 		Use:   "report [OPERATION]",
 		Short: "Tell one operation from beginning to end",
@@ -26,31 +22,26 @@ func newReportCommand() *cobra.Command {
 			"was begun; what was refused since then is named.",
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := r.client()
+			c, err := on.reach(cmd.Context())
 			if err != nil {
-				return err
-			}
-			if cluster, err = clusterOr(cmd.Context(), c, cluster); err != nil {
 				return err
 			}
 			operation := "last"
 			if len(args) == 1 {
 				operation = args[0]
 			}
-			report, err := c.Report(cmd.Context(), cluster, operation)
+			report, err := c.Report(cmd.Context(), on.cluster, operation)
 			if err != nil {
 				return err
 			}
-			if output == "json" {
+			if on.output == "json" {
 				return printJSON(cmd.OutOrStdout(), report)
 			}
 			_, err = io.WriteString(cmd.OutOrStdout(), reportText(report))
 			return err
 		},
 	}
-	r.flags(cmd)
-	outputFlag(cmd, &output)
-	clusterFlag(cmd, &cluster)
+	on.flags(cmd)
 	return cmd
 }
 

@@ -14,11 +14,7 @@ import (
 )
 
 func newSessionsCommand() *cobra.Command {
-	var (
-		r       remote
-		cluster string
-		output  string
-	)
+	var on onCluster
 	cmd := &cobra.Command{
 		Use:        "sessions",
 		SuggestFor: []string{"clients", "connections", "processlist"},
@@ -27,26 +23,21 @@ func newSessionsCommand() *cobra.Command {
 			"it can be killed by; SERVER ID is the id of its connection in the process list of its server now.",
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := r.client()
+			c, err := on.reach(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if cluster, err = clusterOr(cmd.Context(), c, cluster); err != nil {
-				return err
-			}
-			list, err := c.Sessions(cmd.Context(), cluster)
+			list, err := c.Sessions(cmd.Context(), on.cluster)
 			if err != nil {
 				return err
 			}
-			if output == "json" {
+			if on.output == "json" {
 				return printJSON(cmd.OutOrStdout(), api.Sessions{Sessions: list})
 			}
 			return printSessions(cmd.OutOrStdout(), list, time.Now())
 		},
 	}
-	r.flags(cmd)
-	outputFlag(cmd, &output)
-	clusterFlag(cmd, &cluster)
+	on.flags(cmd)
 	return cmd
 }
 
@@ -66,10 +57,7 @@ func printSessions(w io.Writer, list []api.Session, now time.Time) error {
 }
 
 func newKillCommand() *cobra.Command {
-	var (
-		r       remote
-		cluster string
-	)
+	var on onCluster
 	cmd := &cobra.Command{
 		Use:   "kill ID",
 		Short: "End a client session",
@@ -81,14 +69,11 @@ func newKillCommand() *cobra.Command {
 			if err != nil || id == 0 {
 				return fmt.Errorf("%q is no connection id", args[0])
 			}
-			c, err := r.client()
+			c, err := on.reach(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if cluster, err = clusterOr(cmd.Context(), c, cluster); err != nil {
-				return err
-			}
-			list, err := c.Sessions(cmd.Context(), cluster)
+			list, err := c.Sessions(cmd.Context(), on.cluster)
 			if err != nil {
 				return err
 			}
@@ -96,16 +81,18 @@ func newKillCommand() *cobra.Command {
 				if uint64(s.HandshakeID) != id {
 					continue
 				}
-				if s, err = c.Kill(cmd.Context(), cluster, s.ID); err != nil {
+				if s, err = c.Kill(cmd.Context(), on.cluster, s.ID); err != nil {
 					return err
+				}
+				if on.output == "json" {
+					return printJSON(cmd.OutOrStdout(), s)
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "The session %d of %s from %s was ended.\n", id, cmp.Or(s.User, "a client that had not logged in"), s.Client)
 				return err
 			}
-			return fmt.Errorf("no client of cluster %s has the connection id %d; `onewriter sessions` lists them", cluster, id)
+			return fmt.Errorf("no client of cluster %s has the connection id %d; `onewriter sessions` lists them", on.cluster, id)
 		},
 	}
-	r.flags(cmd)
-	clusterFlag(cmd, &cluster)
+	on.flags(cmd)
 	return cmd
 }

@@ -12,10 +12,8 @@ import (
 
 func newSwitchoverCommand() *cobra.Command {
 	var (
-		r       remote
-		cluster string
-		output  string
-		req     api.SwitchoverRequest
+		on  onCluster
+		req api.SwitchoverRequest
 	)
 	cmd := &cobra.Command{
 		Use:        "switchover",
@@ -25,26 +23,21 @@ func newSwitchoverCommand() *cobra.Command {
 			"Exit code 0: done. 2: refused, nothing was changed. 3: begun and undone. 1: anything else, see the message.",
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := r.client()
+			c, err := on.reach(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if cluster, err = clusterOr(cmd.Context(), c, cluster); err != nil {
-				return err
-			}
-			result, err := c.Switchover(cmd.Context(), cluster, req)
+			result, err := c.Switchover(cmd.Context(), on.cluster, req)
 			if err != nil {
-				return operationError(cmd.OutOrStdout(), err, output)
+				return operationError(cmd.OutOrStdout(), err, on.output)
 			}
-			if output == "json" {
+			if on.output == "json" {
 				return printJSON(cmd.OutOrStdout(), result)
 			}
 			return printSwitchover(cmd.OutOrStdout(), result)
 		},
 	}
-	r.flags(cmd)
-	outputFlag(cmd, &output)
-	clusterFlag(cmd, &cluster)
+	on.flags(cmd)
 	cmd.Flags().StringVar(&req.To, "to", "", "the new primary; by default the best standby")
 	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "check and predict, change nothing")
 	return cmd
