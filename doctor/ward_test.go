@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"os"
@@ -27,20 +26,11 @@ type ward struct {
 	away string
 }
 
-var pairs = map[mysqltest.Flavor]*mysqltest.Pair{}
+var pairs mysqltest.Shared
 
 var flavors = []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL}
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, p := range pairs {
-		if err := p.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, "close a pair:", err)
-			code = max(code, 1)
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(pairs.Close(m.Run())) }
 
 // onWards runs a test on the pair of each flavour.
 func onWards(t *testing.T, test func(w *ward)) {
@@ -51,20 +41,13 @@ func onWards(t *testing.T, test func(w *ward)) {
 
 func newWard(t *testing.T, f mysqltest.Flavor) *ward {
 	t.Helper()
-	mysqltest.RequireFlavor(t, f)
-	w := &ward{T: t, pair: pairs[f]}
-	if w.pair == nil {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		o := mysqltest.PairOptions{Flavor: f, Fast: true, Config: map[string]string{"relay-log-recovery": "0"}}
-		if f == mysqltest.MySQL {
-			o.Config["plugin-load"] = "semisync_source.so;semisync_replica.so"
-		}
-		var err error
-		if w.pair, err = mysqltest.StartPair(ctx, o); err != nil {
-			t.Fatal(err)
-		}
-		pairs[f] = w.pair
+	o := mysqltest.PairOptions{Flavor: f, Config: map[string]string{"relay-log-recovery": "0"}}
+	if f == mysqltest.MySQL {
+		o.Config["plugin-load"] = "semisync_source.so;semisync_replica.so"
+	}
+	pair, fresh := pairs.Pair(t, f.String(), o)
+	w := &ward{T: t, pair: pair}
+	if fresh {
 		w.furnish()
 	}
 	w.d = w.doctor(func(*Config) {})

@@ -2,7 +2,6 @@ package failover
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -11,22 +10,10 @@ import (
 	"github.com/onewriter/onewriter/topology"
 )
 
-// pairs are the servers that tests share, started by the first test that wants them.
-var pairs = map[mysqltest.Flavor]*mysqltest.Pair{}
+// pairs are the servers that tests share.
+var pairs mysqltest.Shared
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, p := range pairs {
-		for _, s := range p.Servers {
-			s.DB().SetMaxIdleConns(-1) // the fence has killed root's sessions, which would be an error of Close
-		}
-		if err := p.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, "close a pair:", err)
-			code = max(code, 1)
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(pairs.Close(m.Run())) }
 
 // startPair starts servers; they are real ones, or the test is skipped (and fails in CI).
 func startPair(t *testing.T, o mysqltest.PairOptions) *mysqltest.Pair {
@@ -48,11 +35,7 @@ func onPairs(t *testing.T, test func(t *testing.T, c *cluster)) {
 	t.Helper()
 	for _, f := range []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL} {
 		t.Run(f.String(), func(t *testing.T) {
-			p := pairs[f]
-			if p == nil {
-				p = startPair(t, mysqltest.PairOptions{Flavor: f})
-				pairs[f] = p
-			}
+			p, _ := pairs.Pair(t, f.String(), mysqltest.PairOptions{Flavor: f})
 			test(t, clusterOf(t, p))
 		})
 	}

@@ -19,10 +19,10 @@ import (
 // eachPair runs test on every pair of real servers with a running monitor whose primary is a.
 func eachPair(t *testing.T, test func(t *testing.T, m *Monitor, a, b string)) {
 	t.Helper()
-	for _, shared := range sharedPairs {
-		t.Run(shared.name, func(t *testing.T) {
+	for _, kind := range mysqltest.Kinds() {
+		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel() // with the other pairs
-			pair := shared.start(t)
+			pair, _ := shared.Pair(t, kind.Name, kind.Options)
 			monitorPair(t, pair.Servers[0].Addr(), pair.Servers[1].Addr(), test)
 		})
 	}

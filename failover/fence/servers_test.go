@@ -3,7 +3,6 @@ package fence
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -14,19 +13,12 @@ import (
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
-// pairs are the servers that tests share, started by the first test that wants them.
-var pairs = map[mysqltest.Flavor]*mysqltest.Pair{}
+// pairs are the servers that tests share.
+var pairs mysqltest.Shared
 
 func TestMain(m *testing.M) {
 	_ = mysql.SetLogger(&mysql.NopLogger{}) // connections are ended on purpose
-	code := m.Run()
-	for _, p := range pairs {
-		if err := p.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, "close a pair:", err)
-			code = max(code, 1)
-		}
-	}
-	os.Exit(code)
+	os.Exit(pairs.Close(m.Run()))
 }
 
 var both = []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL}
@@ -56,10 +48,8 @@ func onPairs(t *testing.T, test func(*site)) {
 	t.Helper()
 	for _, f := range both {
 		t.Run(f.String(), func(t *testing.T) {
-			if pairs[f] == nil {
-				pairs[f] = startPair(t, mysqltest.PairOptions{Flavor: f})
-			}
-			s := siteOf(t, pairs[f])
+			p, _ := pairs.Pair(t, f.String(), mysqltest.PairOptions{Flavor: f})
+			s := siteOf(t, p)
 			s.root("SET GLOBAL read_only = 0")
 			for _, statement := range []string{
 				"DROP TABLE IF EXISTS app.t", "CREATE TABLE app.t (id INT PRIMARY KEY, n INT) ENGINE=InnoDB", "INSERT INTO app.t VALUES (1, 0)",

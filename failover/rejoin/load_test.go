@@ -12,9 +12,9 @@ import (
 // The primary is written to while a server comes back: nothing waits for a moment of rest.
 func TestReturnUnderLoad(t *testing.T) {
 	for _, p := range pairs {
-		t.Run(p.name, func(t *testing.T) {
+		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
-			s := startScene(t, p.opts)
+			s := startScene(t, p.Options)
 			old, d := s.leave(killed)
 			s.crash(old)
 			stop := s.load(s.primary)

@@ -14,9 +14,9 @@ import (
 // their own.
 func TestRoutes(t *testing.T) {
 	for _, p := range pairs {
-		t.Run(p.name, func(t *testing.T) {
+		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
-			o := p.opts
+			o := p.Options
 			o.Route = routed(t)
 			s := startScene(t, o)
 			s.each(t, []sceneTest{

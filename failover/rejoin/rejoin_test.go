@@ -14,22 +14,14 @@ import (
 )
 
 // pairs are the kinds of circular pairs.
-var pairs = []struct {
-	name string
-	opts mysqltest.PairOptions
-}{
-	{"mariadb-gtid", mysqltest.PairOptions{Flavor: mysqltest.MariaDB}},
-	{"mariadb-file", mysqltest.PairOptions{Flavor: mysqltest.MariaDB, FilePos: true}},
-	{"mysql-gtid", mysqltest.PairOptions{Flavor: mysqltest.MySQL}},
-	{"mysql-file", mysqltest.PairOptions{Flavor: mysqltest.MySQL, FilePos: true}},
-}
+var pairs = mysqltest.Kinds()
 
 // TestReturn takes one pair of each kind through everything that can be the matter with a server that comes back.
 func TestReturn(t *testing.T) {
 	for _, p := range pairs {
-		t.Run(p.name, func(t *testing.T) {
+		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
-			s := startScene(t, p.opts)
+			s := startScene(t, p.Options)
 			s.each(t, []sceneTest{
 				{"clean after a crash", testCleanAfterCrash},
 				{"clean without a crash", testCleanAlive},

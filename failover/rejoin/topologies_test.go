@@ -14,9 +14,9 @@ import (
 // A star stays a star: the server that comes back has no link and gets one, the new primary loses its own.
 func TestReturnToStar(t *testing.T) {
 	for _, p := range pairs {
-		t.Run(p.name, func(t *testing.T) {
+		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
-			o := p.opts
+			o := p.Options
 			o.Star = true
 			s := startScene(t, o)
 			old, d := s.leave(nil)
@@ -41,12 +41,12 @@ func TestReturnToStar(t *testing.T) {
 // Commits of the cut-off primary wait for an acknowledgement that nobody gives, and the fence waits for them.
 func TestReturnWithSemiSync(t *testing.T) {
 	for _, p := range pairs {
-		if p.opts.FilePos {
+		if p.Options.FilePos {
 			continue
 		}
-		t.Run(p.name, func(t *testing.T) {
+		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
-			o := p.opts
+			o := p.Options
 			o.SemiSync = true
 			s := startScene(t, o)
 			old, d := s.leave(s.hang)
@@ -97,13 +97,13 @@ func (s *scene) hang(n *node) {
 // CLONE replaces everything on MySQL; the server ends after it, because no supervisor starts it again here.
 func TestRebuild(t *testing.T) {
 	for _, p := range pairs {
-		t.Run(p.name, func(t *testing.T) {
+		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
-			s := startScene(t, p.opts)
+			s := startScene(t, p.Options)
 			var lost []int
 			old, d := s.leave(func(old *node) { lost = s.write(old, 3) })
 			s.quarantine(old)
-			if p.opts.Flavor == mysqltest.MariaDB {
+			if p.Options.Flavor == mysqltest.MariaDB {
 				s.wantManual(old)
 				return
 			}

@@ -86,11 +86,11 @@ func number(err error) uint16 {
 // eachPair runs test on every pair of real servers.
 func eachPair(t *testing.T, test func(t *testing.T, p *realPair)) {
 	t.Helper()
-	for _, shared := range sharedPairs {
-		t.Run(shared.name, func(t *testing.T) {
+	for _, kind := range mysqltest.Kinds() {
+		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel() // with the other pairs
-			pair := shared.start(t)
-			p := &realPair{name: shared.name, gtid: !shared.opts.FilePos, a: pair.Servers[0].Addr(), b: pair.Servers[1].Addr()}
+			pair, _ := shared.Pair(t, kind.Name, kind.Options)
+			p := &realPair{name: kind.Name, gtid: !kind.Options.FilePos, a: pair.Servers[0].Addr(), b: pair.Servers[1].Addr()}
 			p.detect(t)
 			test(t, p)
 		})
