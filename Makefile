@@ -8,7 +8,10 @@ COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # be set in the source. See ARCHITECTURE.md.
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X=runtime.godebugDefault=schedtrace=2147483647
 
-RACE := ./session/... ./router/... ./proxy/... ./health/... ./failover ./failover/detect ./backend/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/certs ./internal/gtid/...
+RACE := ./session/... ./router/... ./proxy/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/certs ./internal/gtid/... \
+	./internal/child ./internal/proxyproto ./internal/sockopt
+# What takes minutes with its servers is tested under the race detector only.
+RACE_ONLY := ./failover ./failover/detect ./health ./backend
 
 .PHONY: help build demo test test-unit test-race test-integration bench bars suites tools leaks chaos migration lint deps clean
 
@@ -25,13 +28,16 @@ demo: build ## run a real pair, onewriter, a load and a switchover; FLAVOR=mysql
 deps: ## install the servers and clients that the tests need
 	scripts/install-test-deps
 
-test: deps lint test-unit test-race test-integration ## everything CI runs
+test: deps lint ## everything CI runs
+	$(MAKE) --no-print-directory -j 2 test-unit test-race
+	$(MAKE) --no-print-directory test-integration
 
-test-unit: ## tests of the packages; those that need servers fail when these are missing
-	ONEWRITER_REQUIRE_SERVERS=1 go test -p 3 -timeout 15m $$(go list ./... | grep -v /integration)
+test-unit: ## tests of the packages but those of RACE_ONLY; where servers are missing they fail
+	ONEWRITER_REQUIRE_SERVERS=1 go test -p 2 -timeout 15m $$(go list ./... | grep -v /integration | grep -vxF "$$(go list $(RACE_ONLY))")
+	go test -timeout 5m -run 'TestSimulation' ./failover
 
 test-race: ## the concurrent packages under the race detector
-	ONEWRITER_REQUIRE_SERVERS=1 CGO_ENABLED=1 go test -race -short -p 2 -timeout 10m $(RACE)
+	ONEWRITER_REQUIRE_SERVERS=1 CGO_ENABLED=1 go test -race -short -p 1 -timeout 15m $(RACE_ONLY) $(RACE)
 
 test-integration: ## the built program with real servers and clients
 	ONEWRITER_REQUIRE_SERVERS=1 go test -count=1 -timeout 15m ./integration/...

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -55,14 +56,8 @@ type Dialer struct {
 	leaving chan *Greeted
 
 	mu     sync.Mutex
-	spares map[string][]spare // guarded by mu; by address, the oldest first
+	spares map[string][]*Greeted // guarded by mu; by address, the oldest first: by the server's ids
 	closed bool               // guarded by mu
-}
-
-// spare is a greeted connection that nobody used.
-type spare struct {
-	greeted *Greeted
-	since   time.Time
 }
 
 // New makes a Dialer. It starts nothing.
@@ -70,7 +65,7 @@ func New(c Config) *Dialer {
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
-	return &Dialer{config: c, sessions: tls.NewLRUClientSessionCache(tlsSessions), spares: map[string][]spare{}, leaving: make(chan *Greeted, leaveQueue)}
+	return &Dialer{config: c, sessions: tls.NewLRUClientSessionCache(tlsSessions), spares: map[string][]*Greeted{}, leaving: make(chan *Greeted, leaveQueue)}
 }
 
 // TCP is how the connections were made.
@@ -120,7 +115,7 @@ func (d *Dialer) takeSpare(addr string) *Greeted {
 		stale := d.expire(time.Now())
 		var g *Greeted
 		if list := d.spares[addr]; len(list) > 0 {
-			g = list[0].greeted
+			g = list[0]
 			d.spares[addr] = list[1:]
 		}
 		d.mu.Unlock()
@@ -169,10 +164,10 @@ func (d *Dialer) Close() {
 func (d *Dialer) expire(now time.Time) []*Greeted {
 	var stale []*Greeted
 	for addr, list := range d.spares {
-		list = slices.DeleteFunc(list, func(s spare) bool {
-			old := now.Sub(s.since) > spareLife
+		list = slices.DeleteFunc(list, func(g *Greeted) bool {
+			old := now.Sub(g.since) > spareLife
 			if old {
-				stale = append(stale, s.greeted)
+				stale = append(stale, g)
 			}
 			return old
 		})
@@ -193,8 +188,8 @@ func (d *Dialer) keep(g *Greeted, most int) bool {
 		return false
 	}
 	list := d.spares[g.Addr]
-	at, _ := slices.BinarySearchFunc(list, g.since, func(s spare, t time.Time) int { return s.since.Compare(t) })
-	d.spares[g.Addr] = slices.Insert(list, at, spare{greeted: g, since: g.since})
+	at, _ := slices.BinarySearchFunc(list, g.Greeting.ConnID, func(g *Greeted, id uint32) int { return cmp.Compare(g.Greeting.ConnID, id) })
+	d.spares[g.Addr] = slices.Insert(list, at, g)
 	return true
 }
 

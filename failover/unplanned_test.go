@@ -26,9 +26,6 @@ type mortal struct {
 // newMortal starts a pair (or star) of its own.
 func newMortal(t *testing.T, o mysqltest.PairOptions) *mortal {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("kills real servers: not with -short, which the run under the race detector uses")
-	}
 	mysqltest.RequireFlavor(t, o.Flavor)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()

@@ -28,7 +28,13 @@ func (l *lodge) limits(t *testing.T) {
 		if _, err := whoami(t.Context(), hourly.pool(t, addr)); err != nil {
 			t.Errorf("%s: the first of an hour: %v", name, err)
 		}
-		_, err = whoami(t.Context(), hourly.pool(t, addr))
+		// MariaDB takes the time of a connection when its thread begins: of two that are opened at the same moment the older one may
+		// come second, and then it counts anew.
+		for range 2 {
+			if _, err = whoami(t.Context(), hourly.pool(t, addr)); err != nil {
+				break
+			}
+		}
 		wantCode(t, err, 1226)
 	}
 }
