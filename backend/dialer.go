@@ -57,7 +57,7 @@ type Dialer struct {
 
 	mu     sync.Mutex
 	spares map[string][]*Greeted // guarded by mu; by address, the oldest first: by the server's ids
-	closed bool               // guarded by mu
+	closed bool                  // guarded by mu
 }
 
 // New makes a Dialer. It starts nothing.
