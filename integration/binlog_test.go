@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"database/sql"
 	"encoding/binary"
+	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -24,22 +26,37 @@ func TestBinlogThroughListeners(t *testing.T) {
 			}
 			o.eventually(20*time.Second, "the standby serves its role", func() error { return open(t, o.strict, "").Ping() })
 			for i, listener := range []string{o.primary, o.strict} {
-				file := firstLog(t, pair.Servers[i].DB())
-				want := dumped(loginWith(t, pair.Servers[i].Addr(), "matrix", "matrix-secret", caps), file)
-				for _, extra := range []wire.Capability{0, wire.ClientCompress} {
-					got := dumped(loginWith(t, listener, "matrix", "matrix-secret", caps|extra), file)
-					n := min(len(want), len(got)) // the log may have grown
-					if n < 20 {
-						t.Fatalf("%s: only %d and %d events", file, len(want), len(got))
-					}
-					for j := range n - 1 {
-						if want[j].seq != got[j].seq || !bytes.Equal(want[j].payload, got[j].payload) {
-							t.Fatalf("server %d, event %d: %s, want %s", i, j, abbreviated(got[j]), abbreviated(want[j]))
-						}
+				server := pair.Servers[i]
+				file := firstLog(t, server.DB())
+				ways := map[string]func(c *talk) []packet{
+					"by position":             func(c *talk) []packet { return dumped(c, file) },
+					"by GTID":                 func(c *talk) []packet { return dumpedByGTID(c, f) },
+					"as a registered replica": func(c *talk) []packet { c.register(f, server); return dumped(c, file) },
+				}
+				for way, dump := range ways {
+					want := dump(loginWith(t, server.Addr(), "matrix", "matrix-secret", caps))
+					for _, extra := range []wire.Capability{0, wire.ClientCompress} {
+						t.Run(fmt.Sprintf("server %d, %s, compressed %v", i, way, extra != 0), func(t *testing.T) {
+							sameEvents(t, want, dump(loginWith(t, listener, "matrix", "matrix-secret", caps|extra)))
+						})
 					}
 				}
 			}
 		})
+	}
+}
+
+// sameEvents compares two dumps of a log that may have grown between them.
+func sameEvents(t *testing.T, want, got []packet) {
+	t.Helper()
+	n := min(len(want), len(got))
+	if n < 20 {
+		t.Fatalf("only %d and %d events", len(want), len(got))
+	}
+	for i := range n - 1 {
+		if want[i].seq != got[i].seq || !bytes.Equal(want[i].payload, got[i].payload) {
+			t.Fatalf("event %d: %s, want %s", i, abbreviated(got[i]), abbreviated(want[i]))
+		}
 	}
 }
 
@@ -66,13 +83,41 @@ func firstLog(t *testing.T, db *sql.DB) string {
 // dumped gives what COM_BINLOG_DUMP sends up to the end of the log.
 func dumped(c *talk, file string) (list []packet) {
 	c.t.Helper()
+	b := binary.LittleEndian.AppendUint32([]byte{wire.ComBinlogDump}, 4)
+	b = binary.LittleEndian.AppendUint16(b, dumpNonBlock)
+	b = binary.LittleEndian.AppendUint32(b, dumperID)
+	return c.events(append(b, file...))
+}
+
+// dumpedByGTID gives the same by the identifiers of transactions, of which the reader has none.
+func dumpedByGTID(c *talk, f mysqltest.Flavor) (list []packet) {
+	c.t.Helper()
+	if f == mysqltest.MariaDB {
+		for _, q := range []string{"SET @mariadb_slave_capability=4", "SET @slave_connect_state=''", "SET @slave_gtid_strict_mode=0"} {
+			c.send(c.query(q)...)
+			c.wantOK(q)
+		}
+		return dumped(c, "")
+	}
+	b := binary.LittleEndian.AppendUint16([]byte{wire.ComBinlogDumpGTID}, dumpNonBlock)
+	b = binary.LittleEndian.AppendUint32(b, dumperID)
+	b = binary.LittleEndian.AppendUint32(b, 0) // length of the file's name
+	b = binary.LittleEndian.AppendUint64(b, 4) // position
+	b = binary.LittleEndian.AppendUint32(b, 8) // length of the set
+	return c.events(binary.LittleEndian.AppendUint64(b, 0))
+}
+
+const (
+	dumpNonBlock = 1 // end at the end of the log
+	dumperID     = 4711
+)
+
+// events sends a command that asks for the log and gives the answer, up to the end.
+func (c *talk) events(command []byte) (list []packet) {
+	c.t.Helper()
 	c.send(c.query("SET @master_binlog_checksum='NONE', @source_binlog_checksum='NONE'")...)
 	c.wantOK("SET")
-	const nonBlocking = 1
-	b := binary.LittleEndian.AppendUint32([]byte{wire.ComBinlogDump}, 4)
-	b = binary.LittleEndian.AppendUint16(b, nonBlocking)
-	b = binary.LittleEndian.AppendUint32(b, 4711)
-	c.send(append(b, file...)...)
+	c.send(command...)
 	for {
 		p := c.next()
 		switch list = append(list, p); p.payload[0] {
@@ -82,5 +127,25 @@ func dumped(c *talk, file string) (list []packet) {
 			_ = c.conn.Close()
 			return list
 		}
+	}
+}
+
+// register makes the connection one of a replica, and checks that the server lists it.
+func (c *talk) register(f mysqltest.Flavor, server *mysqltest.Server) {
+	c.t.Helper()
+	b := binary.LittleEndian.AppendUint32([]byte{wire.ComRegisterSlave}, dumperID)
+	for _, text := range []string{"reader.example", "user", "password"} {
+		b = wire.AppendLenEncBytes(b, []byte(text))
+	}
+	b = binary.LittleEndian.AppendUint16(b, 3306)
+	c.send(append(b, make([]byte, 8)...)...) // rank and id of the source
+	c.wantOK("COM_REGISTER_SLAVE")
+	list, id := "SHOW REPLICAS", "Server_Id"
+	if f == mysqltest.MariaDB {
+		list, id = "SHOW SLAVE HOSTS", "Server_id"
+	}
+	row, err := server.Row(c.t.Context(), list)
+	if err != nil || row["Host"] != "reader.example" || row[id] != strconv.Itoa(dumperID) {
+		c.t.Errorf("%s: %v, %v", list, row, err)
 	}
 }

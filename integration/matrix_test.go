@@ -148,6 +148,7 @@ func matrixSchema(t *testing.T, f mysqltest.Flavor, pair *mysqltest.Pair, o *one
 		"CREATE USER 'matrix'@'%' IDENTIFIED BY 'matrix-secret'", "GRANT ALL ON *.* TO 'matrix'@'%'",
 		"CREATE USER 'matrix2'@'%' IDENTIFIED BY 'matrix2-secret'", "GRANT ALL ON app.* TO 'matrix2'@'%'",
 		"CREATE TABLE app.numbers (id INT PRIMARY KEY, pad VARCHAR(100))",
+		"CREATE TABLE app.altered (id INT PRIMARY KEY)", "INSERT INTO app.altered VALUES (1), (2), (3)",
 		"CREATE TABLE app.sink (id INT PRIMARY KEY AUTO_INCREMENT, v LONGTEXT)",
 		"CREATE PROCEDURE app.results(IN n INT) BEGIN SELECT n; SELECT n + 1 UNION SELECT n + 2; END",
 		"CREATE PROCEDURE app.outs(IN a INT, OUT b INT, INOUT c VARCHAR(20)) BEGIN SELECT a; SET b = a * 2; SET c = CONCAT(c, '!'); END",
@@ -368,6 +369,19 @@ var matrixCases = []matrixCase{
 		c.do(append(statement(wire.ComStmtBulkExecute, id, 0, 0), 7)...)
 		c.sql("SELECT COUNT(*) FROM sink")
 		c.sql("TRUNCATE sink")
+	}},
+	{name: "progress reports", only: onMariaDB, needs: wire.MariaDBProgress, run: func(c *talk) {
+		c.sql(unlogged)
+		for _, q := range []string{"ALTER TABLE altered FORCE, ALGORITHM=COPY", "ALTER TABLE altered ADD KEY (id), ALGORITHM=COPY", "ALTER TABLE altered DROP KEY id, ALGORITHM=COPY; SELECT 1"} {
+			if !c.caps.Has(wire.ClientMultiStatements) {
+				q, _, _ = strings.Cut(q, ";")
+			}
+			if answer := c.sql(q); len(answer) < 2 || answer[0].payload[0] != wire.HeaderERR || string(answer[0].payload[1:3]) != "\xff\xff" {
+				c.t.Errorf("%s: no report came: %q", q, answer)
+			}
+		}
+		c.sql("ALTER TABLE altered ADD PRIMARY KEY (id), ALGORITHM=COPY") // an error behind a report, or without one
+		c.sql("SELECT COUNT(*) FROM altered")
 	}},
 	{name: "last prepared", only: onMariaDB, run: func(c *talk) {
 		c.do(append([]byte{wire.ComStmtPrepare}, "SELECT ?"...)...)

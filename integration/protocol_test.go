@@ -20,7 +20,7 @@ import (
 func TestProtocol(t *testing.T) {
 	for _, f := range bothFlavors {
 		t.Run(f.String(), func(t *testing.T) {
-			_, o := startPair(t, mysqltest.PairOptions{Flavor: f, Fast: true}, "")
+			pair, o := startPair(t, mysqltest.PairOptions{Flavor: f, Fast: true}, "")
 			for _, c := range []struct {
 				name string
 				run  func(*testing.T, *onewriter)
@@ -29,6 +29,7 @@ func TestProtocol(t *testing.T) {
 				{"several statements", severalStatements},
 				{"procedures", procedures},
 				{"sizes around 16 MB", bigPackets},
+				{"bytes of 16 MB", func(t *testing.T, o *onewriter) { sameBigPackets(t, f, pair, o) }},
 				{"long data", longData},
 				{"error amid a result", errorAmidResult},
 				{"kill query", killQuery},
@@ -173,6 +174,66 @@ func bigPackets(t *testing.T, o *onewriter) {
 	value := bytes.Repeat([]byte{0, 1, '\'', '\\', 0xff}, 4<<20)
 	if err := db.QueryRow("SELECT ?", value).Scan(&got); err != nil || !bytes.Equal(got, value) {
 		t.Errorf("20 MB there and back: %d bytes, %v", len(got), err)
+	}
+}
+
+// sameBigPackets compares packets that are as long as can be, and payloads that take one more, byte by byte in both directions.
+func sameBigPackets(t *testing.T, f mysqltest.Flavor, pair *mysqltest.Pair, o *onewriter) {
+	caps := matrixBase | wire.ClientDeprecateEOF
+	if f == mysqltest.MySQL {
+		caps |= wire.ClientMySQL
+	}
+	direct := loginWith(t, pair.Servers[0].Addr(), "app", "app-secret", caps)
+	proxied := loginWith(t, o.primary, "app", "app-secret", caps)
+	step := func(what string, run func(c *talk)) {
+		t.Helper()
+		direct.log, proxied.log = nil, nil
+		run(direct)
+		proxied.follow = direct.log
+		run(proxied)
+		same(t, what, false, direct.log, proxied.log, nil)
+	}
+	var take, give [2]uint32 // ids of statements, at the server and through the proxy
+	for i, c := range []*talk{direct, proxied} {
+		take[i], give[i] = c.raw.prepare("SELECT LENGTH(?)"), c.raw.prepare("SELECT REPEAT('r', ?)")
+	}
+	of := func(ids [2]uint32, c *talk) uint32 {
+		if c == direct {
+			return ids[0]
+		}
+		return ids[1]
+	}
+	const (
+		prefix    = 4 // of a string that takes three bytes to tell its length
+		binaryRow = 2 // header and NULL bitmap
+	)
+	for i, size := range []int{wire.MaxPayload, wire.MaxPayload + 1} {
+		step("statement", func(c *talk) {
+			head, tail := c.query("SELECT LENGTH('"), "')"
+			c.do(append(append(head, bytes.Repeat([]byte("s"), size-len(head)-len(tail))...), tail...)...)
+		})
+		step("binary row", func(c *talk) {
+			filled(t, size, c.do(c.executing(of(give, c), 0, true, fmt.Sprint(size-prefix-binaryRow))...))
+		})
+		if i > 0 && !longTests() {
+			continue
+		}
+		step("row", func(c *talk) {
+			filled(t, size, c.sql(fmt.Sprintf("SELECT REPEAT('r', %d)", size-prefix)))
+		})
+		step("execution", func(c *talk) {
+			empty := len(c.executing(of(take, c), 0, true, "")) - 1
+			c.do(c.executing(of(take, c), 0, true, strings.Repeat("e", size-empty-prefix))...)
+		})
+	}
+	proxied.wantSync()
+}
+
+// filled checks that a result of one row of size bytes fills a packet, and that the next one has the rest.
+func filled(t *testing.T, size int, answer []packet) {
+	t.Helper()
+	if len(answer) != 5 || len(answer[2].payload) != wire.MaxPayload || len(answer[3].payload) != size-wire.MaxPayload {
+		t.Errorf("a row of %d bytes came in %d packets", size, len(answer)-3)
 	}
 }
 

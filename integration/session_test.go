@@ -119,6 +119,7 @@ func TestSessions(t *testing.T) {
 			t.Run("prepared statements survive", func(t *testing.T) { preparedSurvives(t, o) })
 			t.Run("pins", func(t *testing.T) { pinsAreToldAndEnd(t, f, o) })
 			t.Run("reset unpins", func(t *testing.T) { resetUnpins(t, o) })
+			t.Run("servers that end connections", func(t *testing.T) { goodbyes(t, f, pair, o) })
 		})
 	}
 }

@@ -286,6 +286,8 @@ var handler = regexp.MustCompile(`statement (handler )?\(\d+\)`)
 // withoutID takes the ids of statements out, which MariaDB counts for all connections together.
 func withoutID(sent []byte, p packet) []byte {
 	switch {
+	case len(p.payload) == 0: // the end of a payload that filled its packets
+		return nil
 	case len(p.payload) >= 12 && len(p.payload) <= 13 && p.seq == 1 && p.payload[0] == wire.HeaderOK && sent != nil && sent[wire.HeaderSize] == wire.ComStmtPrepare:
 		return p.payload[5:]
 	case len(p.payload) == 5 && p.payload[0] == wire.HeaderEOF:

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,16 +16,23 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/onewriter/onewriter/integration/clients/stand"
+	"github.com/onewriter/onewriter/internal/wire"
 )
 
-// liar relays connections to a server and spoils what the server says to the account victim.
+// liar relays connections to a server and spoils what the server says to the account victim. See spoilt_test.go for what
+// it can do before a session begins.
 type liar struct {
 	listener net.Listener
 	target   string
 	seed     uint64
-	count    atomic.Uint64 // connections
+	hidden   wire.Capability // what the server seems not to know
+	count    atomic.Uint64   // connections
 	spoilt   atomic.Uint64
 	ends     sync.Map // of the connections of the victim
+
+	greets   atomic.Bool  // spoil greetings, of anybody
+	greeted  atomic.Int64 // greetings spoilt
+	answered [len(badLogins)]atomic.Int64
 }
 
 // hangUp ends the victim's connections: a session whose answer is incomplete waits for the rest of it, as for any answer.
@@ -37,13 +45,13 @@ func (l *liar) hangUp() {
 
 const victim = "hostile"
 
-func startLiar(t *testing.T, target string, seed uint64) *liar {
+func startLiar(t *testing.T, target string, seed uint64, hidden wire.Capability) *liar {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &liar{listener: ln, target: target, seed: seed}
+	l := &liar{listener: ln, target: target, seed: seed, hidden: hidden}
 	t.Cleanup(func() { _ = ln.Close() })
 	go func() {
 		for {
@@ -64,6 +72,9 @@ func (l *liar) relay(client net.Conn) {
 		return
 	}
 	defer func() { _ = server.Close() }()
+	if !l.greet(client, server) {
+		return
+	}
 	var armed atomic.Bool
 	go func() {
 		b := make([]byte, 64<<10)
@@ -72,6 +83,10 @@ func (l *liar) relay(client net.Conn) {
 			if bytes.Contains(b[:n], []byte(victim+"\x00")) {
 				armed.Store(true)
 				l.ends.Store(server, true)
+			}
+			if l.misleads(client, b[:n]) {
+				_ = server.Close()
+				return
 			}
 			if _, werr := server.Write(b[:n]); err != nil || werr != nil {
 				_ = server.Close()
@@ -119,9 +134,13 @@ func TestHostileServer(t *testing.T) {
 			seed := fuzzSeed(t)
 			var liars []*liar
 			s := start(t, f, stand.Options{
-				Cluster: hostileLimits + "    server_tls: {mode: off}\n",
+				Cluster: strings.Replace(hostileLimits, "}", ", connect_timeout: 2s}", 1) + "    server_tls: {mode: off}\n",
 				Through: func(addr string) string {
-					l := startLiar(t, addr, seed+uint64(len(liars))<<32)
+					hidden := wire.Capability(0)
+					if len(liars) == 1 { // the standby at first
+						hidden = hiddenOf(f)
+					}
+					l := startLiar(t, addr, seed+uint64(len(liars))<<32, hidden)
 					liars = append(liars, l)
 					return l.listener.Addr().String()
 				},
@@ -131,8 +150,10 @@ func TestHostileServer(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			t.Run("what one server hides", func(t *testing.T) { onlyWhatAllCan(t, f, s) })
 			b := startBystander(t, s.Primary)
 			before := usageOf(t, s)
+			t.Run("greetings", func(t *testing.T) { spoiltGreetings(t, s, liars[0]) })
 			var wg sync.WaitGroup
 			var queries atomic.Int64
 			for end, n := time.Now().Add(fuzzTime(t)), 0; n < 4; n++ {
@@ -142,6 +163,7 @@ func TestHostileServer(t *testing.T) {
 					}
 				})
 			}
+			t.Run("logins", func(t *testing.T) { spoiltLogins(t, s, liars[0]) })
 			wg.Wait()
 			b.end(t)
 			for _, l := range liars {

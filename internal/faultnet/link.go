@@ -24,7 +24,9 @@ type Link struct {
 	pipes    map[*pipe]struct{}
 	delay    time.Duration
 	fragment bool
-	mend     *time.Timer // ends a stall
+	first    int           // bytes of each connection and direction that arrive one by one
+	pause    time.Duration // between them
+	mend     *time.Timer   // ends a stall
 }
 
 // mode is what a link does to its connections.
@@ -95,6 +97,14 @@ func (l *Link) Fragment(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fragment = on
+}
+
+// Trickle makes the first bytes of each connection, in each direction, arrive one by one, pause after the one before; 0
+// ends that.
+func (l *Link) Trickle(first int, pause time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.first, l.pause = first, pause
 }
 
 // Close ends the link and all its connections and waits for that.

@@ -250,6 +250,13 @@ func TestDelayAndFragments(t *testing.T) {
 	c.send(text)
 	c.expect(text)
 	l.Fragment(false)
+	l.Trickle(5, 50*time.Microsecond)
+	fresh := connect(t, l)
+	for range 2 {
+		fresh.send("bytes, then pieces")
+		fresh.expect("bytes, then pieces")
+	}
+	l.Trickle(0, 0)
 	l.Delay(100 * time.Millisecond)
 	began := time.Now()
 	c.send("slow")

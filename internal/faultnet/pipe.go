@@ -1,6 +1,7 @@
 package faultnet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -82,12 +83,13 @@ func (l *Link) dial(p *pipe) (*net.TCPConn, error) {
 // copy carries data one way until there is no more. An end is passed on as it came: closed or reset.
 func (l *Link) copy(p *pipe, to, from *net.TCPConn, fromTarget bool) {
 	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
+	for sent, n := 0, 0; ; sent += n {
+		var err error
+		n, err = from.Read(buf)
 		if !l.pass(p) {
 			return
 		}
-		if n > 0 && l.write(p, to, buf[:n]) != nil {
+		if n > 0 && l.write(p, to, buf[:n], sent) != nil {
 			p.reset()
 			return
 		}
@@ -123,12 +125,18 @@ func (l *Link) pass(p *pipe) bool {
 	}
 }
 
-func (l *Link) write(p *pipe, to *net.TCPConn, data []byte) error {
+// write delivers data, before which sent bytes went the same way.
+func (l *Link) write(p *pipe, to *net.TCPConn, data []byte, sent int) error {
 	l.mu.Lock()
-	delay, fragment := l.delay, l.fragment
+	delay, fragment, first, pause := l.delay, l.fragment, l.first, l.pause
 	l.mu.Unlock()
 	if delay > 0 && !p.rest(delay) {
 		return net.ErrClosed
+	}
+	for ; sent < first && len(data) > 0; sent, data = sent+1, data[1:] {
+		if _, err := to.Write(data[:1]); err != nil || !p.rest(pause) {
+			return cmp.Or(err, net.ErrClosed)
+		}
 	}
 	if !fragment {
 		_, err := to.Write(data)

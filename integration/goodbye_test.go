@@ -1,0 +1,155 @@
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/onewriter/onewriter/internal/mysqltest"
+	"github.com/onewriter/onewriter/internal/wire"
+)
+
+// goodbyes are about servers that end connections by themselves: errors that nobody asked for, and those amid a command.
+func goodbyes(t *testing.T, f mysqltest.Flavor, pair *mysqltest.Pair, o *onewriter) {
+	server := pair.Servers[0]
+	if o.status().Primary == "b" {
+		server = pair.Servers[1]
+	}
+	t.Run("killed at the server", func(t *testing.T) { killedAtServer(t, f, server, o) })
+	t.Run("wait_timeout", func(t *testing.T) { timedOut(t, f, server, o) })
+}
+
+// killedAtServer ends server connections behind the proxy's back while they work. The client is told what the server says
+// last, or that its statement was interrupted, and its session goes on with another connection.
+func killedAtServer(t *testing.T, f mysqltest.Flavor, server *mysqltest.Server, o *onewriter) {
+	direct, proxied := directly(t, server), newVictim(t, o.primary, "app", "app-secret")
+	for i, v := range []victim{direct, proxied} {
+		v.sleep(server, fmt.Sprintf("killed at the server %d", i))
+		mustExec(t, server.DB(), fmt.Sprintf("KILL %d", v.id))
+		v.limit()
+	}
+	want := untilClosed(direct)
+	for i := range want {
+		if got := proxied.receive(); !bytes.Equal(got, want[i]) {
+			t.Errorf("packet %d is %q, want %q", i, got, want[i])
+		}
+	}
+	if len(want) == 0 {
+		if e, err := wire.ParseErr(proxied.receive()); err != nil || e.Code != 1317 {
+			t.Errorf("the statement ended with %v, %v", e, err)
+		}
+	}
+	proxied.recovers()
+
+	direct, proxied = directly(t, server), newVictim(t, o.primary, "app", "app-secret")
+	code := uint16(1927)
+	if f == mysqltest.MySQL {
+		code = 1317
+	}
+	for _, v := range []victim{direct, proxied} {
+		v.refused("KILL CONNECTION_ID()", code) // no number: the server's affair
+	}
+	if rest := untilClosed(direct); len(rest) > 0 {
+		t.Errorf("behind its own end the server says %q", rest)
+	}
+	proxied.recovers()
+}
+
+// recovers is serves for a session whose server connection may be ending: one command may meet that.
+func (v victim) recovers() {
+	v.t.Helper()
+	v.send(wire.ComPing)
+	if p := v.receive(); wire.IsErr(p) {
+		if e, err := wire.ParseErr(p); err != nil || e.Code != 1317 {
+			v.t.Errorf("ping: %v, %v", e, err)
+		}
+		v.serves()
+	}
+}
+
+// untilClosed gives what comes before the end of the connection.
+func untilClosed(v victim) (list [][]byte) {
+	v.t.Helper()
+	for {
+		p, err := v.read()
+		if err == nil {
+			list = append(list, p)
+			continue
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			v.t.Error("the connection is not closed")
+		}
+		return list
+	}
+}
+
+// timedOut lets servers end idle connections. A session without anything that only its connection knows does not notice;
+// others are told at their next command.
+func timedOut(t *testing.T, f mysqltest.Flavor, server *mysqltest.Server, o *onewriter) {
+	const limit = "SET SESSION wait_timeout=1"
+	mustExec(t, server.DB(), "CREATE TABLE IF NOT EXISTS app.timed (id INT PRIMARY KEY)")
+	t.Run("directly", func(t *testing.T) { // what the server says
+		t.Parallel()
+		c := directly(t, server)
+		c.exec(limit)
+		c.limit()
+		c.seq = 0 // what comes answers nothing
+		switch p, err := c.read(); {
+		case f == mysqltest.MySQL:
+			if e, perr := wire.ParseErr(p); err != nil || perr != nil || e.Code != 4031 {
+				t.Errorf("MySQL says %q, %v", p, err)
+			}
+		case err == nil || errors.Is(err, os.ErrDeadlineExceeded):
+			t.Errorf("MariaDB says %q, %v", p, err)
+		}
+	})
+	for name, c := range map[string]struct {
+		state []string
+		check func(v victim)
+	}{
+		"clean": {[]string{"SET @v='kept', time_zone='+05:00'", "USE other"}, func(v victim) {
+			if got := v.text("SELECT CONCAT_WS(',', @v, @@time_zone, DATABASE(), CONNECTION_ID() <> " + fmt.Sprint(v.id) + ")"); len(got) != 1 || got[0] != "kept,+05:00,other,1" {
+				t.Errorf("the session has become %q", got)
+			}
+		}},
+		"in a transaction": {[]string{"BEGIN", "INSERT INTO timed VALUES (1)"}, func(v victim) {
+			v.refused("COMMIT", 1213)
+			if got := v.text("SELECT COUNT(*) FROM timed"); len(got) != 1 || got[0] != "0" {
+				t.Errorf("%q rows", got)
+			}
+		}},
+		"pinned": {[]string{"CREATE TEMPORARY TABLE only_here (id INT)"}, func(v victim) {
+			v.refused("SELECT 1", 1053)
+			v.hungUp()
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVictim(t, o.primary, "app", "app-secret")
+			for _, q := range append(c.state, limit) {
+				v.exec(q)
+			}
+			o.eventually(20*time.Second, name+": the server ends the connection", func() error {
+				var n int
+				err := server.DB().QueryRow("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = ?", v.id).Scan(&n)
+				if err == nil && n > 0 {
+					err = errors.New("it is still there")
+				}
+				return err
+			})
+			c.check(v)
+		})
+	}
+}
+
+// refused runs a statement that has to end with the given error.
+func (v victim) refused(sql string, code uint16) {
+	v.t.Helper()
+	v.send(append([]byte{wire.ComQuery}, sql...)...)
+	if e, err := wire.ParseErr(v.receive()); err != nil || e.Code != code {
+		v.t.Errorf("%s: %v, %v, want %d", sql, e, err, code)
+	}
+}
