@@ -1,11 +1,13 @@
 package integration
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/onewriter/onewriter/internal/certtest"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
@@ -32,7 +34,13 @@ func TestSwitchoverUnderLoad(t *testing.T) {
 }
 
 func switchBackAndForth(t *testing.T, opts mysqltest.PairOptions) {
-	pair, o := startPair(t, opts, "")
+	extra := ""
+	if opts.Star { // the links that are made are encrypted as our own connections are
+		ca := certtest.New(t)
+		cert, key := ca.Issue("server")
+		opts.Config, extra = map[string]string{"ssl-ca": ca.File, "ssl-cert": cert, "ssl-key": key}, "    server_tls: {mode: required}\n"
+	}
+	pair, o := startPair(t, opts, extra)
 	l := startLoad(t, o.primary, 8)
 	began := time.Now()
 	reigns, pauses := moveRole(t, pair, o, switchovers)
@@ -43,12 +51,27 @@ func switchBackAndForth(t *testing.T, opts mysqltest.PairOptions) {
 		}
 	}
 	o.caughtUp(pair)
+	if opts.Star {
+		encryptedLink(t, pair.Servers[slices.Index([]string{"b", "a"}, o.status().Primary)], opts.Flavor)
+	}
 	verify(t, pair, acks, reigns)
 	sort.Float64s(pauses)
 	t.Logf("%d acknowledged, %d client errors, pause median %.1f ms, longest %.1f ms, longest gap between two acknowledgements %s",
 		len(acks), len(errs), pauses[len(pauses)/2], pauses[len(pauses)-1], longestPause(acks, began, time.Now()).Round(time.Millisecond))
 	if len(acks) < 100 {
 		t.Errorf("only %d writes were acknowledged: the load did not run", len(acks))
+	}
+}
+
+// encryptedLink checks that the server replicates over TLS.
+func encryptedLink(t *testing.T, s *mysqltest.Server, f mysqltest.Flavor) {
+	t.Helper()
+	query, column := "SHOW SLAVE STATUS", "Master_SSL_Allowed"
+	if f == mysqltest.MySQL {
+		query, column = "SHOW REPLICA STATUS", "Source_SSL_Allowed"
+	}
+	if row, err := s.Row(t.Context(), query); err != nil || row[column] != "Yes" {
+		t.Errorf("the link of the standby is not encrypted: %v, %v", row, err)
 	}
 }
 

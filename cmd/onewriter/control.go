@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -68,6 +69,11 @@ func (e explained) Connect(ctx context.Context) (driver.Conn, error) {
 
 // turnedAway reports whether a server has refused a login because of who wanted to log in.
 func turnedAway(err error) bool { return err != nil && health.Classify(err) == topology.ClassAuth }
+
+// encryptsLinks reports whether replication links that onewriter makes use TLS: where its own connections to all servers must.
+func encryptsLinks(protect backend.Config, servers []topology.Instance) bool {
+	return !slices.ContainsFunc(servers, func(i topology.Instance) bool { return !protect.DemandsTLS(i.Address) })
+}
 
 // binlogSource tells how to read the binary log of a server with the control account. What is only preferred is not asked
 // for: a server without TLS would refuse.

@@ -22,7 +22,6 @@ import (
 	"github.com/onewriter/onewriter/failover/watchdog"
 	"github.com/onewriter/onewriter/health"
 	"github.com/onewriter/onewriter/internal/auth"
-	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/internal/certs"
 	"github.com/onewriter/onewriter/proxy"
 	"github.com/onewriter/onewriter/router"
@@ -79,7 +78,7 @@ func newCluster(c *conf.Config, cc conf.Cluster, files *certs.Set, journal *fail
 	if err := cl.makeEyes(servers, holder, connect, registry); err != nil {
 		return nil, err
 	}
-	if err := cl.makeControl(c, servers, journal, connect, binlogSource(cc, protect)); err != nil {
+	if err := cl.makeControl(c, servers, journal, connect, protect); err != nil {
 		return nil, err
 	}
 	ok = true
@@ -110,16 +109,16 @@ func (cl *cluster) makeEyes(servers []topology.Instance, holder string, connect 
 }
 
 // makeControl makes the controller.
-func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, journal *failover.Journal, connect func(topology.Instance) (*sql.DB, error), logs func(topology.Instance, string) binlog.Source) (err error) {
+func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, journal *failover.Journal, connect func(topology.Instance) (*sql.DB, error), protect backend.Config) (err error) {
 	cc := cl.config
 	path := dataPath{cl.data, cl.watchdog}
 	cfg := failover.Config{
 		Cluster: cc.Name, Servers: servers, Monitor: cl.monitor, DataPath: path, Lease: cl.state, Store: cl.state,
 		Journal: journal, Connect: connect, ControlUser: cc.Control.User,
-		Replication: failover.Replication{User: cc.Replication.User, Password: cc.Replication.Password.Reveal()},
+		Replication: failover.Replication{User: cc.Replication.User, Password: cc.Replication.Password.Reveal(), TLS: encryptsLinks(protect, servers)},
 		Limits:      limitsOf(cc.Failover), Policy: policyOf(cc), Detect: detect.Limits{Hang: cc.Detection.HangTimeout, Silence: cc.Detection.ReceiveSilence},
 		FenceCommand: fence.Command{Argv: cc.Fencing.Command, Timeout: cc.Fencing.CommandTimeout},
-		Findings:     cl.doctor.Blocking, Returned: cl.doctor.Returned, BinlogSource: logs,
+		Findings:     cl.doctor.Blocking, Returned: cl.doctor.Returned, BinlogSource: binlogSource(cc, protect),
 		KeepDir: filepath.Join(c.StateDir, "undone", cc.Name), Logger: cl.log.With().Str("part", "failover").Logger(),
 	}
 	if cl.watchdog != nil {

@@ -100,16 +100,6 @@ func Install(ctx context.Context, q flavor.Querier, d flavor.Dialect) error {
 	return nil
 }
 
-// Remove takes the event and the lease away, on all servers by replication. It is a no-op where there is none.
-func Remove(ctx context.Context, q flavor.Querier) error {
-	for _, statement := range []string{"DROP EVENT IF EXISTS " + event, "DROP TABLE IF EXISTS " + table} {
-		if _, err := q.ExecContext(ctx, statement); err != nil {
-			return fmt.Errorf("remove the watchdog: %w", err)
-		}
-	}
-	return nil
-}
-
 // Disarm ends the lease of the server behind q, which must be writable: it does not close itself any more. To be called
 // when the renewals end on purpose. Without a lease it does nothing.
 func Disarm(ctx context.Context, q flavor.Querier) error {
