@@ -180,6 +180,28 @@ func TestFailedRewindLeavesTheLinkAsItWas(t *testing.T) {
 	}
 }
 
+// TestOwnDefinitionsOnTopStay: a watchdog that b got as the primary, and that a has replicated, does not stand in the way.
+func TestOwnDefinitionsOnTopStay(t *testing.T) {
+	for _, f := range flavors {
+		t.Run(f.String(), func(t *testing.T) {
+			x := startOnTop(t, f, false, append(flavor.SchemaSQL(),
+				"CREATE TABLE IF NOT EXISTS onewriter.lease (server_id INT UNSIGNED PRIMARY KEY, expires BIGINT NOT NULL)",
+				"INSERT INTO onewriter.lease VALUES (2, 1)",
+				"CREATE EVENT IF NOT EXISTS onewriter.watchdog ON SCHEDULE EVERY 1 HOUR DO SELECT 1",
+				"ALTER EVENT onewriter.watchdog ON SCHEDULE EVERY 2 HOUR ON COMPLETION PRESERVE ENABLE DO SELECT 2")...)
+			plan, err := rewind.MakePlan(x.ctx(), x.target(), x.errant())
+			x.check(err)
+			report, err := rewind.Undo(x.ctx(), x.target(), plan, t.TempDir())
+			x.check(err)
+			if report.Transactions != 2 || report.Refetch != plan.Refetch {
+				t.Errorf("report %+v", report)
+			}
+			x.reattach()
+			x.caughtUp("onewriter.lease")
+		})
+	}
+}
+
 // TestReplicatedStatementIsRefused: a statement that was replicated on top has no row images either.
 func TestReplicatedStatementIsRefused(t *testing.T) {
 	for _, f := range flavors {

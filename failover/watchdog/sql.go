@@ -88,11 +88,11 @@ func Install(ctx context.Context, q flavor.Querier, d flavor.Dialect) error {
 	case state == "ENABLED "+version:
 		return nil
 	}
-	verb := "CREATE"
+	define := "CREATE EVENT IF NOT EXISTS " // so that it can be replicated once more, after a rewind
 	if state != "" {
-		verb = "ALTER"
+		define = "ALTER EVENT "
 	}
-	for _, statement := range []string{createTable, verb + " EVENT " + event + " " + definition(d)} {
+	for _, statement := range []string{createTable, define + event + " " + definition(d)} {
 		if _, err := q.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("install the watchdog: %w", err)
 		}
