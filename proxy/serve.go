@@ -151,7 +151,10 @@ func (s *clientSession) enter(cmd session.Command) error {
 		}
 		err = s.move(d)
 		if err == nil {
-			return nil
+			if ok, gone := s.arrived(d); ok || gone != nil {
+				return gone
+			}
+			continue
 		}
 		if !errors.As(err, new(*unreachableError)) || time.Now().After(deadline) {
 			return err
@@ -163,6 +166,16 @@ func (s *clientSession) enter(cmd session.Command) error {
 			return err
 		}
 	}
+}
+
+// arrived reports whether the session, which has got a server connection for d, may use it: it takes time to get one, and
+// nobody stops a session on its way. The connection is seen from outside before the looks here, and whoever holds writes
+// or publishes a primary does that before looking at the connections.
+func (s *clientSession) arrived(d router.Decision) (bool, error) {
+	if s.client.gone() {
+		return false, io.EOF // nobody waits for the outcome: do not begin
+	}
+	return s.placed(s.decide()) && (!d.Primary || !s.cluster.gate.Holding()), nil
 }
 
 // serverAlive reports whether the server connection can take a command. Bytes that nobody asked for are a good-bye,

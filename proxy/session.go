@@ -11,6 +11,7 @@ import (
 
 	"github.com/onewriter/onewriter/backend"
 	"github.com/onewriter/onewriter/internal/auth"
+	"github.com/onewriter/onewriter/internal/sockopt"
 	"github.com/onewriter/onewriter/internal/wire"
 	"github.com/onewriter/onewriter/router"
 	"github.com/onewriter/onewriter/session"
@@ -134,17 +135,18 @@ func (s *clientSession) nudge() { s.alert.send(s.clientTC) }
 // abortPatience is how long an aborted session may take to hand its client what is on the way. Tests shorten it.
 var abortPatience = 10 * time.Second
 
-// abort ends the session's transaction: its server connection is closed, and its client told why.
+// abort ends the session's transaction: its server connection is closed, and its client told why. What the server has not
+// received yet it must not receive later, when it is the primary no more.
 func (s *clientSession) abort(cause error) {
 	a, before := &abortion{cause}, s.where.Load()
 	_ = s.clientTC.SetWriteDeadline(time.Now().Add(abortPatience)) // a client that does not read must not keep it waiting
 	s.abortion.Store(a)
 	if before != nil {
-		_ = before.conn.Close()
+		sockopt.Reset(before.conn.Conn)
 	}
 	// One that it has got meanwhile is closed as well, unless the session has got it because of this.
 	if w := s.where.Load(); w != nil && w != before && s.abortion.Load() == a {
-		_ = w.conn.Close()
+		sockopt.Reset(w.conn.Conn)
 	}
 	s.nudge()
 }

@@ -44,6 +44,18 @@ func SetUserTimeout(conn net.Conn, d time.Duration) {
 	}
 }
 
+// Reset closes a connection at once and for good: what the peer has not received yet is dropped instead of being sent until
+// it arrives (SO_LINGER of 0, socket(7)), and a layer above has no last words. It never blocks.
+func Reset(conn net.Conn) {
+	tcp := tcpOf(conn)
+	if tcp == nil {
+		_ = conn.Close()
+		return
+	}
+	_ = tcp.SetLinger(0)
+	_ = tcp.Close()
+}
+
 // tcpOf is the TCP connection under conn, nil if there is none.
 func tcpOf(conn net.Conn) *net.TCPConn {
 	for {

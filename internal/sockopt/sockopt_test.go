@@ -4,6 +4,8 @@ package sockopt
 
 import (
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -30,6 +32,36 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// What is not delivered must not be delivered later: the peer gets less than was written, and no orderly end.
+func TestReset(t *testing.T) {
+	conn := loopback(t)
+	peer := <-accepted
+	_ = conn.SetWriteBuffer(1 << 20)
+	_ = peer.SetReadBuffer(4 << 10)
+	written := 0
+	_ = conn.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	for {
+		n, err := conn.Write(make([]byte, 64<<10))
+		if written += n; err != nil {
+			break
+		}
+	}
+	Reset(tls.Client(conn, nil))
+	n, err := io.Copy(io.Discard, peer)
+	if !errors.Is(err, unix.ECONNRESET) || int(n) >= written {
+		t.Errorf("the peer got %d of %d bytes, and %v", n, written, err)
+	}
+	Reset(conn) // again
+	a, b := net.Pipe()
+	Reset(a)
+	if _, err := b.Read(make([]byte, 1)); err == nil {
+		t.Error("a connection that is not TCP was not closed")
+	}
+}
+
+// accepted are the peers of the connections that loopback gives.
+var accepted = make(chan *net.TCPConn, 1)
+
 func loopback(t *testing.T) *net.TCPConn {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -42,6 +74,16 @@ func loopback(t *testing.T) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
+	peer, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = peer.Close() })
+	select {
+	case <-accepted: // nobody wanted it
+	default:
+	}
+	accepted <- peer.(*net.TCPConn)
 	return conn.(*net.TCPConn)
 }
 

@@ -1,12 +1,15 @@
 package wiretest
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/onewriter/onewriter/internal/wire"
 )
@@ -103,7 +106,7 @@ func (s *Server) On(sql string, r Reply) {
 	s.script[sql] = r
 }
 
-// Mute makes the server accept connections and not greet them.
+// Mute makes the server accept connections and not greet them until it ends.
 func (s *Server) Mute(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,14 +178,12 @@ func (s *Server) accept() {
 		s.mu.Lock()
 		s.conns[p] = true
 		s.nextID++
-		id, caps, poses, mute := s.nextID, s.caps, s.poses, s.mute
+		id, caps, poses := s.nextID, s.caps, s.poses
 		s.wg.Add(1)
 		s.mu.Unlock()
 		go func() {
 			defer s.wg.Done()
-			if mute {
-				_, _ = conn.Read(make([]byte, 1))
-			} else {
+			if p.mayGreet() {
 				p.run(id, caps, poses)
 			}
 			_ = conn.Close()
@@ -190,6 +191,22 @@ func (s *Server) accept() {
 			delete(s.conns, p)
 			s.mu.Unlock()
 		}()
+	}
+}
+
+// mayGreet waits while the server is mute. It is false when the client does not wait that long.
+func (p *peer) mayGreet() bool {
+	for {
+		p.server.mu.Lock()
+		mute := p.server.mute
+		p.server.mu.Unlock()
+		if !mute {
+			return p.conn.SetReadDeadline(time.Time{}) == nil
+		}
+		_ = p.conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if _, err := p.conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return false
+		}
 	}
 }
 
