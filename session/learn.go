@@ -12,7 +12,7 @@ import (
 func (c *Core) learnOK(o *wire.OK) {
 	c.setStatus(o.Status)
 	if o.LastInsertID != 0 {
-		c.ledger.insertID = o.LastInsertID
+		c.ledger.insertID, c.ledger.insertIDStale = o.LastInsertID, true // it may be one that the statement named
 	}
 	if o.Track == nil {
 		return
@@ -101,6 +101,7 @@ func (c *Core) finish() {
 	}
 	c.learnTrackers()
 	e := c.effects
+	c.ledger.insertIDStale = c.ledger.insertIDStale || setsInsertID(c.cmd.Statement, e)
 	if e == 0 && !c.saw.state && !c.saw.eofState && c.ledger.pins&PinTempTable == 0 && c.cmd.Statement.Txn != sqlclass.TxnBegin {
 		return
 	}
@@ -120,6 +121,19 @@ func (c *Core) finish() {
 		c.ledger.pins |= PinUnknown
 	}
 	c.explain(e)
+}
+
+// setsInsertID reports whether a statement may change LAST_INSERT_ID() and not tell to what: answers to CALL, EXECUTE, LOAD DATA
+// and INSERT .. RETURNING name no id, or not that one (MariaDB 10.11, MySQL 9.7).
+func setsInsertID(s sqlclass.Statement, e sqlclass.Effect) bool {
+	switch s.Verb {
+	case sqlclass.Insert, sqlclass.Replace, sqlclass.LoadData:
+		return true
+	case sqlclass.Explain: // MariaDB's ANALYZE INSERT
+		return !s.ReadOnly
+	default:
+		return e.Has(sqlclass.Opaque | sqlclass.Unclear | sqlclass.Multi)
+	}
 }
 
 var effectPins = []struct {

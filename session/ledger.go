@@ -50,8 +50,10 @@ type ledger struct {
 	status  wire.Status
 	// roleUnknown says that some SET ROLE was done, and not which; no reset of the connection changes the role
 	roleUnknown bool
-	used        bool // the schema was chosen since COM_RESET_CONNECTION
-	insertID    uint64
+	used        bool   // the schema was chosen since COM_RESET_CONNECTION
+	insertID    uint64 // that the last answer named
+	// insertIDStale: LAST_INSERT_ID() may be another than insertID: answers name ids that the statement gave too
+	insertIDStale bool
 	// insertIDSet: LAST_INSERT_ID was set by an expression, whose value only the server knows
 	insertIDSet bool
 	users       userVariables

@@ -175,13 +175,13 @@ func (l *ledger) lost() (p Pin) {
 	return p
 }
 
-// Fetch gives a query for what only the server connection knows of the session: user variables, and LAST_INSERT_ID() if it
-// was set by an expression. It is to be asked before the session leaves the server on purpose; nil means that there is
+// Fetch gives a query for what only the server connection knows of the session: user variables, and LAST_INSERT_ID() where
+// answers did not tell it for certain. It is to be asked before the session leaves the server on purpose; nil means that there is
 // nothing to ask. The answer is a prelude. A session whose server connection is lost before that is pinned by what was
 // not known; see Pins.
 func (c *Core) Fetch() []byte {
 	u := &c.ledger.users
-	if !c.attached || c.Pins() != 0 || len(u.list) == 0 && !c.ledger.insertIDSet {
+	if !c.attached || c.Pins() != 0 || len(u.list) == 0 && !c.ledger.insertIDSet && !c.ledger.insertIDStale {
 		return nil
 	}
 	var b strings.Builder
@@ -233,7 +233,7 @@ func (c *Core) fetched(b []byte) error {
 		list[i] = v
 	}
 	u.list = list
-	c.ledger.insertID, c.ledger.insertIDSet = id, false
+	c.ledger.insertID, c.ledger.insertIDSet, c.ledger.insertIDStale = id, false, false
 	return nil
 }
 

@@ -68,6 +68,16 @@ var knownSequences = []known{
 	{name: "user_variables_by_function_eof", pin: "routine", plain: true, steps: []step{query("SELECT app.sets(8)").holding("routine"), move, ping}},
 	{name: "last_insert_id", steps: []step{query("INSERT INTO app.counted (v) VALUES ('x')"), move, ping, kill}},
 	{name: "last_insert_id_expression", steps: []step{query("SELECT LAST_INSERT_ID(77)"), move, ping, kill}},
+	{name: "last_insert_id_explicit", steps: []step{
+		query("SELECT LAST_INSERT_ID(5)"), move, query("DELETE FROM app.counted WHERE id=77"), query("INSERT INTO app.counted (id, v) VALUES (77, 'x')"), move,
+	}},
+	{name: "last_insert_id_by_procedure", steps: []step{query("SELECT LAST_INSERT_ID(5)"), move, query("CALL app.last_id(78)"), move}},
+	{name: "last_insert_id_in_prepared", steps: []step{
+		query("PREPARE p1 FROM 'SELECT LAST_INSERT_ID(79)'"), query("SELECT LAST_INSERT_ID(5)"), move, query("EXECUTE p1"), move,
+	}},
+	{name: "last_insert_id_returning", flavor: "mariadb", steps: []step{
+		query("SELECT LAST_INSERT_ID(5)"), move, query("SET auto_increment_offset=1, auto_increment_increment=1"), query("TRUNCATE app.numbered"), query("INSERT INTO app.numbered (v) VALUES ('x') RETURNING v"), move,
+	}},
 	{name: "last_insert_id_lost", pin: "insert_id", steps: []step{query("SELECT LAST_INSERT_ID(77)").holding("insert_id"), kill, ping}},
 	{name: "text_prepare", steps: []step{query("PREPARE p1 FROM 'SELECT a, b FROM app.rows4'"), query("PREPARE p2 FROM 'SELECT 1'"), query("DROP PREPARE p2"), move, ping, kill}},
 	{name: "text_prepare_failed", steps: []step{query("PREPARE p1 FROM 'SELECT 1'"), query("PREPARE p1 FROM 'SELECT nonsense'"), move}},
