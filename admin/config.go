@@ -16,7 +16,7 @@ import (
 )
 
 // Cluster is one cluster as the endpoint sees it. All methods are safe for concurrent use; those that take a context may
-// last, all others return at once.
+// last, all others return at once, and Status in a fraction of a second.
 type Cluster interface {
 	// Name is the name in the URL.
 	Name() string
@@ -61,7 +61,7 @@ type Journal interface {
 	// History returns the newest events that pass f, oldest first, also those on disk. With an error, what could be read
 	// is returned as well.
 	History(f HistoryFilter) ([]api.Event, error)
-	// Report is all that is known of one operation; "last" is the latest one that was no dry run. The error is
+	// Report is all that is known of one operation; "last" is the latest one that was begun and was no dry run. The error is
 	// ErrNoOperation, or says what could not be read.
 	Report(cluster, operation string) (api.Report, error)
 }

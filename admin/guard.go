@@ -15,7 +15,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.cfg.Token == "" {
 			if !loopback(hostOf(r.RemoteAddr)) || !loopback(hostOf(r.Host)) {
-				problem(w, http.StatusForbidden, "without a token only requests to a loopback name from this machine are served")
+				problem(w, http.StatusForbidden, "without a token (admin.token_file) only requests to a loopback name from this machine are served")
 				return
 			}
 			next.ServeHTTP(w, r)

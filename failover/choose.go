@@ -78,7 +78,7 @@ func chooseNamed(v view, p serverView, to string, limits Limits, haveReplication
 				p.Instance.Name, to, p.Instance.Name))
 		}
 		if len(c.Repoint) > 0 && !haveReplication {
-			c.Reasons = append(c.Reasons, fmt.Sprintf("%s would have to be pointed at %s after the switchover and no replication account is configured for that.",
+			c.Reasons = append(c.Reasons, fmt.Sprintf("%s would have to be pointed at %s after the switchover and no replication account is configured for that: set replication.user and its password.",
 				strings.Join(c.Repoint, " and "), to))
 		}
 	}
@@ -138,7 +138,7 @@ func candidateReasons(p, b serverView, limits Limits) []string {
 	case b.Lag < 0:
 		reasons = append(reasons, fmt.Sprintf("The replication lag of %s is not known.", name))
 	case b.Lag > limits.MaxLag:
-		reasons = append(reasons, fmt.Sprintf("%s lags %s behind, the limit is %s.", name, b.Lag.Round(100*time.Millisecond), limits.MaxLag))
+		reasons = append(reasons, fmt.Sprintf("%s lags %s behind, failover.max_lag is %s: wait until it has caught up.", name, b.Lag.Round(100*time.Millisecond), limits.MaxLag))
 	}
 	return append(reasons, historyReasons(p, b)...)
 }
@@ -214,7 +214,7 @@ func (s state) marked(v view) view {
 		x.Never, x.Priority = s.policy.Never[x.Instance.Name], s.policy.Priority[x.Instance.Name]
 		if d, ok := s.awayServer(x.Instance.Name); ok {
 			x.Excused = d.Why == "interrupted"
-			x.Away = fmt.Sprintf("%s was left behind in epoch %d and is not back yet.", d.Server, d.Epoch)
+			x.Away = fmt.Sprintf("%s was left behind in epoch %d and is not back yet: see `onewriter rejoin %s --dry-run`.", d.Server, d.Epoch, d.Server)
 		}
 	}
 	return out

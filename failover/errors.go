@@ -7,7 +7,7 @@ import (
 )
 
 // ErrStopped is returned by calls to a Controller whose Run has ended or has not begun.
-var ErrStopped = errors.New("the controller of this cluster is not running")
+var ErrStopped = errors.New("the control of this cluster has ended; the log of `onewriter serve` says why")
 
 // RefusedError says why an operation was not begun. Nothing was changed.
 type RefusedError struct {

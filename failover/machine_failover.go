@@ -118,10 +118,10 @@ func (s state) tooOften() []string {
 		}
 	}
 	if since := s.now.Sub(last); !last.IsZero() && since < s.policy.Cooldown {
-		why = append(why, fmt.Sprintf("The last failover was less than %s ago.", s.policy.Cooldown))
+		why = append(why, fmt.Sprintf("The last failover was less than %s ago (failover.cooldown).", s.policy.Cooldown))
 	}
 	if s.policy.MaxPerHour > 0 && recent >= s.policy.MaxPerHour {
-		why = append(why, fmt.Sprintf("There were %d failovers within an hour, which is the limit. Somebody should look why.", recent))
+		why = append(why, fmt.Sprintf("There were %d failovers within an hour, which is the limit (failover.max_per_hour). Somebody should look why; `onewriter failover` moves the role all the same.", recent))
 	}
 	return why
 }
@@ -184,7 +184,7 @@ func (s state) unfinished(v view) []string {
 	if target, ok := v.find(s.known.Target); !ok || target.ok() {
 		return nil
 	}
-	return []string{fmt.Sprintf("Onewriter ended in the middle of a failover to %s, which may have been opened and does not answer.", s.known.Target)}
+	return []string{fmt.Sprintf("Onewriter ended in the middle of a failover to %s, which may have been opened and does not answer. Start it, or make sure that it is off and run `onewriter failover --force`.", s.known.Target)}
 }
 
 // cameBack reports whether the old primary answers again before anything was opened, and not because we have closed it.

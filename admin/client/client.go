@@ -160,6 +160,9 @@ func statusError(resp *http.Response, data []byte) error {
 	if err := json.Unmarshal(data, &e.Problem); err != nil || e.Status == 0 {
 		e.Problem = api.Problem{Status: resp.StatusCode, Title: resp.Status, Detail: "The server answered " + resp.Status + "."}
 	}
+	if resp.StatusCode == http.StatusUnauthorized {
+		e.Detail += " (--token-file or ONEWRITER_ADMIN_TOKEN)"
+	}
 	return e
 }
 
