@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -151,13 +152,13 @@ func TestSameIDOnTwoListeners(t *testing.T) {
 }
 
 func TestAmbiguousKill(t *testing.T) {
-	alive := uint32(0)
+	var alive atomic.Uint32
 	bed := newTestbed(t, func(c *Config) {
 		c.ThreadAlive = func(_ context.Context, server string, id uint32) (bool, error) {
 			if server != "b" {
 				return false, errors.New("the wrong server was asked")
 			}
-			return id == alive, nil
+			return id == alive.Load(), nil
 		}
 	})
 	killer, victim := bed.client(), bed.client()
@@ -168,7 +169,7 @@ func TestAmbiguousKill(t *testing.T) {
 	bed.move()
 	killer.wantAt("b") // on a it would ask that one
 	victim.wantAt("b")
-	alive = id
+	alive.Store(id)
 	err := killer.exec(fmt.Sprintf("KILL %d", id))
 	wantCode(t, err, erNoSuchThread, "HY000")
 	if me := (*mysql.MySQLError)(nil); !errors.As(err, &me) || !strings.Contains(me.Message, "ambiguous") {
