@@ -8,7 +8,8 @@ import (
 )
 
 // proxyAttribute begins the names of the connection attributes that the proxy adds. A client's own with that beginning
-// are left out: nobody is to take its word for ours.
+// are left out: nobody is to take its word for ours. A list that cannot be read to its end is cut there, because servers
+// show the pairs before that all the same.
 const proxyAttribute = "_proxy_"
 
 // attributes are the client's connection attributes with those that tell where it comes from, and through what: they are
@@ -19,11 +20,11 @@ func (s *clientSession) attributes(client []byte) []byte {
 	for rest := client; len(rest) > 0; {
 		name, n, ok := wire.ReadLenEncBytes(rest)
 		if !ok {
-			return client
+			break
 		}
 		_, m, ok := wire.ReadLenEncBytes(rest[n:])
 		if !ok {
-			return client // the server will say what it thinks of that
+			break
 		}
 		if !bytes.HasPrefix(name, []byte(proxyAttribute)) {
 			out = append(out, rest[:n+m]...)
