@@ -11,8 +11,8 @@ import (
 	"github.com/onewriter/onewriter/internal/wire"
 )
 
-// login answers a greeting as user app.
-func (b *testbed) login(pc *wire.PacketConn, greeting []byte) {
+// login answers a greeting as user app, with more capabilities than a plain client if there are some.
+func (b *testbed) login(pc *wire.PacketConn, greeting []byte, more ...wire.Capability) {
 	b.t.Helper()
 	g, err := wire.ParseGreeting(greeting)
 	if err != nil {
@@ -28,6 +28,9 @@ func (b *testbed) login(pc *wire.PacketConn, greeting []byte) {
 		Capabilities: wire.ClientMySQL | wire.ClientProtocol41 | wire.ClientSecureConnection | wire.ClientPluginAuth | wire.ClientDeprecateEOF,
 		Charset:      45, User: "app", Auth: mix[:], Plugin: "mysql_native_password",
 	}
+	for _, c := range more {
+		r.Capabilities |= c
+	}
 	if err := pc.WritePacket(r.AppendTo(nil)); err != nil {
 		b.t.Fatal(err)
 	}
@@ -37,7 +40,7 @@ func (b *testbed) login(pc *wire.PacketConn, greeting []byte) {
 }
 
 // rawLogin is a connection of user app without a client library.
-func (b *testbed) rawLogin() net.Conn {
+func (b *testbed) rawLogin(more ...wire.Capability) net.Conn {
 	b.t.Helper()
 	conn, err := net.Dial("tcp", b.addr())
 	if err != nil {
@@ -50,7 +53,7 @@ func (b *testbed) rawLogin() net.Conn {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.login(pc, greeting)
+	b.login(pc, greeting, more...)
 	return conn
 }
 

@@ -22,3 +22,17 @@ func (e *endpoint) goOn() {
 		c.Continue()
 	}
 }
+
+// owesPacket waits for a client that speaks compression to begin a packet, and reports whether the rest of it has still to
+// come: unlike those of others, such a packet takes memory before anything can be read of it. It is false at once for
+// clients without compression.
+func (e *endpoint) owesPacket() (bool, error) {
+	c, ok := e.conn.(*wire.Compressed)
+	if !ok {
+		return false, nil
+	}
+	if err := c.Await(); err != nil {
+		return false, err
+	}
+	return c.Lacks(), nil
+}

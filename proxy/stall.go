@@ -66,7 +66,14 @@ func (s *clientSession) boundWrite(now int64) {
 // os.ErrDeadlineExceeded; one that comes together with bytes is noted as late.
 func (s *clientSession) fillFromClient() error {
 	limit := s.cluster.config.Limits.StallTimeout
-	if limit <= 0 || !s.serving && len(s.client.buf.bytes()) == 0 {
+	bounded := limit > 0
+	if bounded && !s.serving && len(s.client.buf.bytes()) == 0 {
+		var err error
+		if bounded, err = s.client.owesPacket(); err != nil {
+			return err
+		}
+	}
+	if !bounded {
 		return s.client.fill()
 	}
 	s.alert.bound(s.clientTC, time.Now().Add(limit))
@@ -78,11 +85,19 @@ func (s *clientSession) fillFromClient() error {
 	case !nudged && errors.Is(err, os.ErrDeadlineExceeded):
 		s.cluster.metrics.timeout(timeoutRead)
 		err = errStalledRead()
-		if b := s.client.buf.bytes(); !s.serving { // else it is told as with any other error of its command
-			_ = s.writeError(err, b[min(wire.HeaderSize, len(b))-1])
+		if !s.serving { // else it is told as with any other error of its command
+			_ = s.writeError(err, sequenceIn(s.client.buf.bytes()))
 		}
 	}
 	return err
+}
+
+// sequenceIn is the number of a packet of which b is the beginning, as far as it can be told.
+func sequenceIn(b []byte) byte {
+	if len(b) == 0 {
+		return 0
+	}
+	return b[min(wire.HeaderSize, len(b))-1]
 }
 
 // bound sets a deadline for reading, unless a nudge is to be looked after first.

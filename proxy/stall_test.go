@@ -4,9 +4,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/onewriter/onewriter/internal/wire"
 	"github.com/onewriter/onewriter/session"
@@ -38,6 +42,26 @@ func TestHalfACommand(t *testing.T) {
 	}
 }
 
+// A compressed packet is kept until it is there as a whole, before anything of a command can be read.
+func TestHalfACompressedPacket(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"header":         {0xFF, 0xFF, 0xFE, 0, 0xFF, 0xFF, 0xFF},
+		"beginning":      append([]byte{0xFF, 0xFF, 0xFE, 0, 0xFF, 0xFF, 0xFF}, make([]byte, 100_000)...),
+		"not compressed": {10, 0, 0, 0, 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bed := newTestbed(t, func(c *Config) { c.Limits.StallTimeout = stall })
+			conn := bed.rawLogin(wire.ClientCompress)
+			if _, err := conn.Write(b); err != nil {
+				t.Fatal(err)
+			}
+			ended(t, conn)
+			bed.eventually("the session is gone", func() bool { return bed.cluster.Count() == 0 })
+			bed.settled()
+		})
+	}
+}
+
 // A command that comes in pieces, each in time, takes as long as it takes; nudges in between do no harm.
 func TestSlowCommand(t *testing.T) {
 	const stall = 5 * stall // a pause of the machine is not the client's
@@ -54,11 +78,26 @@ func TestSlowCommand(t *testing.T) {
 }
 
 func TestIdleForLongerThanAStall(t *testing.T) {
-	bed := newTestbed(t, func(c *Config) { c.Limits.StallTimeout = stall / 10 })
-	c := bed.client()
-	c.must("DO 1")
-	time.Sleep(stall)
-	c.must("DO 2")
+	random := rand.NewChaCha8([32]byte{})
+	long := "DO 2 /* "
+	for range 500 {
+		long += strconv.FormatUint(random.Uint64(), 36)
+	}
+	long += " */"
+	for name, change := range map[string]func(*mysql.Config){
+		"plain":      func(*mysql.Config) {},
+		"compressed": func(c *mysql.Config) { _ = c.Apply(mysql.EnableCompression(true)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bed := newTestbed(t, func(c *Config) { c.Limits.StallTimeout = stall / 2 })
+			c := bed.clientAt(0, change)
+			c.must("DO 1")
+			time.Sleep(stall)
+			c.must(long) // more than is read together with a header
+			time.Sleep(stall)
+			c.must("DO 3")
+		})
+	}
 }
 
 // narrow is rawLogin on a connection with small buffers.

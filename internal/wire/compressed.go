@@ -83,8 +83,12 @@ func (c *Compressed) Continue() {
 	c.numbers.Store(n.pack())
 }
 
-// Buffered reports whether Read could give something without the network.
+// Buffered reports whether something came that Read has not given.
 func (c *Compressed) Buffered() bool { return c.from < c.to || c.plain > 0 }
+
+// Lacks reports whether the peer owes the rest of a packet of which Await has found the header. Read may keep what came
+// of it, up to 16 MiB, until it is there as a whole.
+func (c *Compressed) Lacks() bool { return c.left > c.to-c.from }
 
 // numbers are the packet numbers of an exchange: a command with its answer.
 type numbers struct {
