@@ -201,16 +201,20 @@ func (s *clientSession) embark(ctx context.Context) error {
 func (s *clientSession) reseat(d router.Decision) error {
 	b := &s.berth
 	b.quotas = s.cluster.quotas[d.Target.Name]
-	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.HoldTimeout)
+	ctx, cancel := context.WithTimeout(s.waitCtx(), s.cluster.config.HoldTimeout)
 	defer cancel()
-	if err := b.wait(ctx, noQueueLimit); err != nil {
-		b.leave()
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = errors.New("waited for limits.hold_timeout")
-		}
-		return &unreachableError{errNoPlace(d.Target.Name, err)}
+	err := b.wait(ctx, noQueueLimit)
+	if err == nil {
+		return nil
 	}
-	return nil
+	b.leave()
+	if cause := s.interrupted(); cause != nil {
+		return cause
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New("waited for hold_timeout")
+	}
+	return errNoPlace(d.Target.Name, err)
 }
 
 // lastGreeting is what the server called name greeted with last.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/onewriter/onewriter/internal/wire"
 )
 
@@ -145,4 +147,42 @@ func TestShutdownCutsOpenTransactions(t *testing.T) {
 	c.must("BEGIN")
 	bed.stop()
 	c.wantClosed()
+}
+
+// The end of the grace period ends the wait for a server that cannot be reached, too.
+func TestShutdownWhileThePrimaryCannotBeReached(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	bed := newTestbed(t, func(c *Config) { c.HoldTimeout, c.Metrics = time.Minute, NewMetrics(registry, "test") })
+	c := bed.client()
+	c.must("DO 1")
+	bed.a.Close()
+	time.Sleep(peekAfter + 20*time.Millisecond)
+	done := make(chan error, 1)
+	go func() { done <- c.exec("INSERT 1") }()
+	bed.eventually("the session tries", func() bool {
+		return scrape(t, registry)(`onewriter_session_moves_total{cluster="test",outcome="unreachable"}`) > 0
+	})
+	bed.stop()
+	if err := <-done; err == nil {
+		t.Error("executed nowhere, and no error")
+	}
+}
+
+// What is held at the gate when the proxy stops is not told that it was held for too long.
+func TestShutdownDuringAHold(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	bed := newTestbed(t, func(c *Config) { c.HoldTimeout, c.Metrics = time.Minute, NewMetrics(registry, "test") })
+	c := bed.client()
+	bed.cluster.Hold("test")
+	done := make(chan error, 1)
+	go func() { done <- c.exec("INSERT 1") }()
+	bed.eventually("the client waits", func() bool { return bed.cluster.Held() == 1 })
+	bed.stop()
+	if err := <-done; err == nil {
+		t.Error("executed nowhere, and no error")
+	}
+	get := scrape(t, registry)
+	if got := get(`onewriter_client_errors_total{cluster="test",code="1053"}`); got != 1 || get(`onewriter_client_errors_total{cluster="test",code="1290"}`) > 0 {
+		t.Error("not told of the shutdown")
+	}
 }

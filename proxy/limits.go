@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -138,4 +139,9 @@ func errUserLimit(user string) *clientError {
 // errNoPlace is the refusal of a client for whom there is no connection to a server.
 func errNoPlace(server string, why error) *clientError {
 	return &clientError{erConCount, "08004", fmt.Sprintf("Too many connections (onewriter: no free connection to %s: %v)", server, why), false}
+}
+
+func noPlace(err error) bool {
+	ce := (*clientError)(nil)
+	return errors.As(err, &ce) && ce.code == erConCount
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/onewriter/onewriter/internal/wire"
 )
@@ -175,6 +176,35 @@ func TestRebuildsWaitForTheirTurn(t *testing.T) {
 	}
 	if n := bed.b.Heard("DO 2"); n != len(clients) {
 		t.Errorf("b heard %d statements", n)
+	}
+}
+
+// A rebuild for which there is no place is no sign that the server cannot be reached. KILL QUERY ends the wait for one.
+func TestNoPlaceOnTheNewPrimary(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	bed := newTestbed(t, func(c *Config) {
+		c.Limits.ServerConnections = map[string]int{"b": 1}
+		c.HoldTimeout, c.Metrics = 200*time.Millisecond, NewMetrics(registry, "test")
+	})
+	first, second := bed.client(), bed.client()
+	bed.move()
+	first.must("INSERT 1")
+	wantCode(t, second.exec("INSERT 2"), erConCount, "08004")
+	get := scrape(t, registry)
+	if get(`onewriter_session_moves_total{cluster="test",outcome="crowded"}`) != 1 || get(`onewriter_session_moves_total{cluster="test",outcome="unreachable"}`) != 0 {
+		t.Error("not counted as one without a place")
+	}
+	bed.cluster.config.HoldTimeout = time.Minute
+	done := make(chan error, 1)
+	go func() { done <- second.exec("INSERT 3") }()
+	q := bed.cluster.quotas["b"]
+	bed.eventually("the second one waits", func() bool { _, n := q.connections.count(); return n == 1 })
+	bed.cluster.each(func(s *clientSession) { s.interrupt(errInterrupted()) })
+	wantCode(t, <-done, erInterrupted, "70100")
+	_ = first.conn.Close()
+	second.must("INSERT 4")
+	if bed.b.Heard("INSERT 2")+bed.b.Heard("INSERT 3") != 0 {
+		t.Error("a refused statement was sent")
 	}
 }
 

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -221,13 +222,16 @@ func (s *clientSession) waitAtGate(ctx context.Context, limit time.Duration) err
 	from := s.cluster.tallies.now()
 	err := s.cluster.gate.Wait(ctx, limit)
 	s.waited(from)
-	if err != nil {
-		if cause := s.interrupted(); cause != nil {
-			return cause
-		}
-		return errHeldLong(s.cluster.gate.Reason())
+	if err == nil {
+		return nil
 	}
-	return nil
+	if cause := s.interrupted(); cause != nil {
+		return cause
+	}
+	if !errors.Is(err, ErrHoldTimeout) {
+		return err // the time for a login is over
+	}
+	return errHeldLong(s.cluster.gate.Reason())
 }
 
 // waited notes that the command under way had to wait since the moment from.

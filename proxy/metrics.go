@@ -36,6 +36,7 @@ const (
 	movePinned                      // it was closed, because something pins it
 	moveRefused                     // it was closed: the server did not accept its login or its state
 	unreachable                     // the server could not be reached; it may be tried again
+	crowded                         // no connection to the server was free for HoldTimeout
 	moveOutcomes = iota
 )
 
@@ -52,6 +53,8 @@ func (o moveOutcome) String() string {
 		return "refused"
 	case unreachable:
 		return "unreachable"
+	case crowded:
+		return "crowded"
 	default:
 		return "unknown"
 	}

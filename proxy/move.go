@@ -29,6 +29,9 @@ func (s *clientSession) move(d router.Decision) error {
 		m.moves[movePinned].Inc()
 	case errors.As(err, new(*unreachableError)):
 		m.moves[unreachable].Inc()
+	case s.interrupted() != nil: // it was not tried to its end
+	case noPlace(err):
+		m.moves[crowded].Inc()
 	default:
 		m.moves[moveRefused].Inc()
 	}

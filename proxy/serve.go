@@ -230,9 +230,6 @@ func (s *clientSession) pass(cmd session.Command) (router.Decision, error) {
 		if err := s.interrupted(); err != nil {
 			return d, err
 		}
-		if s.ctx().Err() != nil {
-			return d, errShutdown()
-		}
 		if s.client.gone() {
 			return d, io.EOF
 		}
@@ -276,7 +273,7 @@ func (s *clientSession) place(d router.Decision) error {
 	return nil
 }
 
-// unreachableError marks a failure to reach a server before anything was sent to it.
+// unreachableError marks a failure to reach a server before the command was sent to it: it may be tried again.
 type unreachableError struct{ *clientError }
 
 // Unwrap gives the error for the client.

@@ -32,11 +32,17 @@ func (s *clientSession) waitOver() error {
 	return s.interruption(w)
 }
 
-// interrupted is why the wait of the command under way was cut short, nil if it was not.
-func (s *clientSession) interrupted() error { return s.interruption(s.waiting.Load()) }
+// interrupted is why the wait of the command under way was cut short: it was killed, or the proxy stops. It is nil if it
+// was not.
+func (s *clientSession) interrupted() error {
+	if s.ctx().Err() != nil {
+		return errShutdown()
+	}
+	return s.interruption(s.waiting.Load())
+}
 
 func (s *clientSession) interruption(w *waiter) error {
-	if w == nil || s.ctx().Err() != nil { // a shutdown has words of its own
+	if w == nil || s.ctx().Err() != nil { // a shutdown ends the wait without being about this command
 		return nil
 	}
 	return context.Cause(w.ctx)
