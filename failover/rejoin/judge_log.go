@@ -12,7 +12,7 @@ import (
 // applied of the primary itself is no difference.
 func (e evidence) judgeLog(ctx context.Context, j *Judgement) error {
 	name := e.old.Instance.Name
-	from, err := gtid.ParseFile(e.departure.Received)
+	from, err := e.received()
 	if err != nil {
 		j.because(Unknown, "It is not recorded up to which place of the binary log of "+name+" the primary has everything.")
 		return nil
@@ -36,6 +36,18 @@ func (e evidence) judgeLog(ctx context.Context, j *Judgement) error {
 		return nil
 	}
 	return e.readTail(ctx, j, from, end)
+}
+
+// received is the place in the binary log of the old server up to which the primary has everything. Where none was recorded
+// because the role did not move, the primary's own link to that server, which was left alone, tells it.
+func (e evidence) received() (gtid.Position, error) {
+	d := e.departure
+	if d.Received == "" && d.Why == "interrupted" {
+		if l, ok := linkTo(e.is.Links, e.old, e.was.ServerID); ok && !parked(l) && l.AppliedFile.Known() {
+			return l.AppliedFile, nil
+		}
+	}
+	return gtid.ParseFile(d.Received)
 }
 
 // replaced says why the binary log is not the one that the place from is in, "" when it is.

@@ -29,6 +29,7 @@ func TestReturn(t *testing.T) {
 				{"own rows only", testOwnOnly},
 				{"rebuilt", testRebuilt},
 				{"nothing recorded", testNothingRecorded},
+				{"interrupted", testInterrupted},
 			})
 		})
 	}
@@ -159,6 +160,32 @@ func testNothingRecorded(s *scene) {
 		s.t.Errorf("a writable server was attached: %v", err)
 	}
 	s.bringBack(old, d, Account{})
+}
+
+// A failover to the standby was given up before it was opened, and where it stood was not found out.
+func testInterrupted(s *scene) {
+	s.wantEqual()
+	standby := s.standby()
+	d := coord.Departure{Server: standby.Instance.Name, At: time.Now(), Why: "interrupted", FilePos: s.opts.FilePos, Circular: true}
+	s.quarantine(standby)
+	s.write(s.primary, 2)
+	s.judge(standby, d, Clean)
+	s.bringBack(standby, d, Account{})
+	// What the primary has not fetched is found.
+	l := s.linkOf(s.primary, standby)
+	if err := s.primary.Dialect.StopReplica(s.t.Context(), s.primary.DB, l.Channel, flavor.BothThreads); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := standby.Dialect.SetWritable(s.t.Context(), standby.DB); err != nil {
+		s.t.Fatal(err)
+	}
+	lost := s.write(standby, 2)
+	s.quarantine(standby)
+	if j := s.judge(standby, d, Diverged); len(j.Errant) != 2 {
+		s.t.Errorf("%d errant transactions", len(j.Errant))
+	}
+	s.takeAway(standby, lost)
+	s.discard(standby, d)
 }
 
 // takeAway deletes rows without a trace in the binary log, as an administrator who repairs a server by hand.
