@@ -373,8 +373,8 @@ func (c *Core) Begin(buf []byte) (toServer []byte, n int) {
 	pkt := buf[:n]
 	switch c.cmd.Code {
 	case wire.ComQuery:
-		if c.Streaming() && !harmlessWhenCut(c.cmd.Statement) {
-			c.ledger.pins |= PinUninspected
+		if c.Streaming() {
+			c.beginCut()
 		}
 		c.note(pkt)
 		c.ledger.users.lost = c.ledger.users.lost || c.Streaming() && c.effects.Has(sqlclass.UserVariable)
@@ -413,6 +413,16 @@ func (c *Core) Skip(buf []byte) (n int) {
 	c.cmd.Seq = buf[3]
 	c.capture, c.stmt = nil, nil
 	return n
+}
+
+// beginCut is for a statement of which the beginning was seen only.
+func (c *Core) beginCut() {
+	switch {
+	case !harmlessWhenCut(c.cmd.Statement):
+		c.ledger.pins |= PinUninspected
+	case c.cmd.Statement.Open: // within a value, most likely
+		c.effects &^= sqlclass.Unclear
+	}
 }
 
 // harmlessWhenCut: of statements too long to be inspected whole, plain data changes are taken to be what they seem.

@@ -153,10 +153,21 @@ func big(prefix string, size int) (b []byte) {
 
 func TestLongCommandsAreStreamed(t *testing.T) {
 	for _, size := range []int{MaxInspect + 1, wire.MaxPayload - 1, wire.MaxPayload, wire.MaxPayload + 9} {
-		for prefix, want := range map[string]Pin{"INSERT INTO t VALUES ('": 0, "SELECT '": PinUninspected} {
+		for _, c := range []struct {
+			prefix string
+			answer []byte
+			want   Pin
+		}{
+			{"INSERT INTO t VALUES ('", okay(auto), 0},
+			{"REPLACE INTO t VALUES (1, _binary '", okay(auto), 0},
+			{"INSERT INTO t VALUES ('", okay(auto, stateChanged...), PinUnknown}, // behind what was seen
+			{"INSERT INTO t SELECT f('", okay(auto, stateChanged...), PinRoutine},
+			{"INSERT INTO t VALUES (1); BEGIN NOT ATOMIC INSERT INTO t VALUES ('", okay(auto), PinUnknown},
+			{"SELECT '", okay(auto), PinUninspected | PinUnknown},
+		} {
 			for _, skip := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%d %s skip=%v", size, prefix[:6], skip), func(t *testing.T) {
-					b := big(prefix, size)
+				t.Run(fmt.Sprintf("%d %s skip=%v", size, c.prefix, skip), func(t *testing.T) {
+					b := big(c.prefix, size)
 					packets := byte(size / wire.MaxPayload)
 					r := trackedRig(t)
 					if _, need, err := r.core.Peek(b[:1000]); need != MaxInspect || err != nil {
@@ -170,9 +181,11 @@ func TestLongCommandsAreStreamed(t *testing.T) {
 						t.Errorf("used %d of %d bytes, sequence number %d", at, len(b), r.core.Current().Seq)
 					}
 					if skip {
-						want = 0
+						r.wantPins(0)
+						return
 					}
-					r.wantPins(want)
+					r.answer(c.answer)
+					r.wantPins(c.want)
 				})
 			}
 		}

@@ -217,6 +217,7 @@ func (m *goMatrix) moving(move func()) {
 	db := m.open("parseTime=true&time_zone=%27%2B03%3A00%27&tls=" + m.tls + fmt.Sprintf("&compress=%t", m.tls != "false"))
 	db.SetMaxOpenConns(1)
 	m.exec(db, "SET sql_mode='ANSI_QUOTES', group_concat_max_len=4321")
+	m.exec(db, "REPLACE INTO blobs VALUES (2, '"+strings.Repeat("v", 2<<20)+"')") // more than is inspected
 	kept, err := db.Prepare("SELECT id, i8 FROM t WHERE id=?")
 	if err != nil {
 		m.t.Fatal(err)

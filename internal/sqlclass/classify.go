@@ -49,6 +49,7 @@ func (s *Statement) add(o Statement, broken bool) {
 		o.Effects &^= Unclear
 	}
 	s.Effects |= o.Effects
+	s.Open = s.Open && (o.Open || !o.Effects.Has(Unclear))
 	if o.Verb == Empty && o.Count == 0 {
 		return // nothing is left without the executable comment
 	}
@@ -110,6 +111,7 @@ func (c *classifier) run() {
 		first = false
 	}
 	if c.lex.broken {
+		c.result.Open = !c.result.Effects.Has(Unclear)
 		c.result.Effects |= Unclear
 		c.result.ReadOnly = false
 	}

@@ -82,6 +82,8 @@ type Statement struct {
 	Count int
 	// Effects is the union over all statements.
 	Effects Effect
+	// Open says that the text is Unclear only because it ends within quotes or a comment, as the beginning of a longer one does.
+	Open bool
 }
 
 // String writes the statement as tests and debug logs want it, for example
