@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,6 +92,10 @@ func TestStatusShowsWhatIsWrong(t *testing.T) {
 		Away: []api.AwayServer{{Server: "c", Epoch: 4, Why: "failover", Fence: "fenced-by-death", Loss: api.Loss{Sentence: "3 are missing."}}},
 	}), "\n")
 	wantAll(t, notes, "verdict MY_LINK", "b still receives from a.", "no automatic failover: Two servers", "c is away since epoch 4 (failover, fenced-by-death), verdict: not back yet. 3 are missing.")
+	twice := api.Cluster{Reasons: []string{"a refuses connections: x (2 probes in 50ms)."}, Verdict: api.Verdict{Kind: "SUSPECT", Evidence: []string{"a refuses connections: x (16 probes in 800ms).", "b is silent."}}}
+	if notes := failoverNotes(twice); !slices.Equal(notes, []string{"  verdict SUSPECT", "    - b is silent."}) {
+		t.Errorf("what is among the reasons is told twice: %q", notes)
+	}
 	if notes := failoverNotes(api.Cluster{Verdict: api.Verdict{Kind: "FINE", Evidence: []string{"x"}}}); len(notes) != 0 {
 		t.Errorf("%v", notes)
 	}

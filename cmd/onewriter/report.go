@@ -68,6 +68,9 @@ func reportText(r api.Report) string {
 	if len(r.Before) > 0 {
 		b.WriteString("\nwhat led to it:\n" + eventsText(r.Before, clock, "  "))
 	}
+	for i := range r.Steps {
+		r.Steps[i].Operation = "" // it is that of the title
+	}
 	b.WriteString("\nwhat was done:\n" + eventsText(r.Steps, clock, "  "))
 	return b.String()
 }

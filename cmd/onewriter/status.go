@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -154,7 +156,9 @@ func failoverNotes(c api.Cluster) []string {
 	if k := c.Verdict.Kind; k != "" && k != "FINE" && k != "UNKNOWN" {
 		notes = append(notes, "  verdict "+k)
 		for _, e := range c.Verdict.Evidence {
-			notes = append(notes, "    - "+e)
+			if !slices.ContainsFunc(c.Reasons, func(r string) bool { return uncounted(r) == uncounted(e) }) {
+				notes = append(notes, "    - "+e)
+			}
 		}
 	}
 	for _, b := range c.Blocked {
@@ -165,6 +169,12 @@ func failoverNotes(c api.Cluster) []string {
 			cmp.Or(a.Verdict, "not back yet"), a.Loss.Sentence))
 	}
 	return notes
+}
+
+// uncounted is a sentence without how often or how long at its end.
+func uncounted(sentence string) string {
+	head, _, _ := strings.Cut(sentence, " (")
+	return strings.TrimRight(head, ".")
 }
 
 func yesNo(b bool) string {

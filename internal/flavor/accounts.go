@@ -13,13 +13,18 @@ type account struct{ user, host string }
 // String gives user@host.
 func (a account) String() string { return a.user + "@" + a.host }
 
+// local reports whether a is for logins from the server's own machine.
+func (a account) local(hostname string) bool {
+	return slices.Contains([]string{"localhost", "127.0.0.1", "::1", hostname}, a.host)
+}
+
 // systemUsers belong to the servers themselves or to the distribution.
 var systemUsers = []string{"mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys", "debian-sys-maint", "mysql"}
 
 // PrivilegedAccounts implements Attendant.
 func (common) PrivilegedAccounts(ctx context.Context, q Querier) ([]string, error) {
-	var me string
-	if err := q.QueryRowContext(ctx, "SELECT CURRENT_USER()").Scan(&me); err != nil {
+	var me, hostname string
+	if err := q.QueryRowContext(ctx, "SELECT CURRENT_USER(), @@hostname").Scan(&me, &hostname); err != nil {
 		return nil, fmt.Errorf("read the own account: %w", err)
 	}
 	accounts, err := privilegedGrantees(ctx, q,
@@ -29,7 +34,7 @@ func (common) PrivilegedAccounts(ctx context.Context, q Querier) ([]string, erro
 	}
 	var out []string
 	for _, a := range accounts {
-		system := slices.Contains(systemUsers, a.user) || a.user == "root" && a.host == "localhost"
+		system := slices.Contains(systemUsers, a.user) || a.user == "root" && a.local(hostname)
 		if !system && a.String() != me && !slices.Contains(out, a.String()) {
 			out = append(out, a.String())
 		}

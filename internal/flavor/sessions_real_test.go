@@ -101,7 +101,7 @@ func TestPrivileged(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.Contains(names, "strong@%") || slices.ContainsFunc(names, func(s string) bool {
-			return strings.HasPrefix(s, "app@") || strings.HasPrefix(s, "onewriter@") || strings.HasPrefix(s, "mysql.") || s == "root@localhost"
+			return strings.HasPrefix(s, "app@") || strings.HasPrefix(s, "onewriter@") || strings.HasPrefix(s, "mysql.") || s == "root@localhost" || s == "root@127.0.0.1"
 		}) {
 			t.Errorf("accounts %q", names)
 		}
