@@ -110,6 +110,19 @@ async function main() {
   await other.query('KILL ' + rows(await fresh.query('SELECT CONNECTION_ID() AS id'))[0].id);
   await fresh.query('SELECT 1').then(() => say('not lost'), () => say('lost'));
   fresh.destroy();
+  if (!isMariadb) { // idle connections of a pool, killed as mysql2's own tests do it
+    const pool = driver.createPool({ host, port: Number(port), user, password, database: 'app' });
+    const taken = [await pool.getConnection(), await pool.getConnection(), await pool.getConnection()];
+    const ids = taken.map((c) => c.threadId);
+    taken.forEach((c) => c.release());
+    for (const id of ids.slice(1)) {
+      const before = pool.pool._allConnections.length;
+      say('kill and sleep', rows(await other.query('kill ?; select sleep(0.05)', [id]))[1]);
+      for (let i = 0; i < 400 && pool.pool._allConnections.length === before; i++) await new Promise((r) => setTimeout(r, 50));
+      say('left in the pool', pool.pool._allConnections.length);
+    }
+    await pool.end();
+  }
   await other.end();
   await db.end().catch(() => db.destroy());
   const again = await connect(false);
