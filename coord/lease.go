@@ -101,7 +101,8 @@ type Departure struct {
 	At     time.Time      `json:"at"`
 	// Operation is the failover in the journal.
 	Operation string `json:"operation,omitempty"`
-	// Why is one word: "failover" or "split".
+	// Why is one word: "failover", "split" (it was writable beside the primary), or "interrupted" (an operation had to leave it
+	// without a link to the primary; it is not to blame).
 	Why string `json:"why"`
 	// Fence says what was achieved; see fence.Kind.
 	Fence string `json:"fence"`

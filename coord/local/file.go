@@ -98,7 +98,7 @@ func (f *File) Load(context.Context) (coord.State, bool, error) {
 	}
 	state, err := f.decode(raw)
 	if err != nil {
-		return coord.State{}, false, fmt.Errorf("state file %s: %w", f.path, err)
+		return coord.State{}, false, fmt.Errorf("state file %s: %w; see that exactly one server is writable, the one with the newest data, then move the file away", f.path, err)
 	}
 	f.mu.Lock()
 	f.last, f.have = state, true

@@ -16,7 +16,7 @@ func lockFile(path string) (*os.File, error) {
 		return nil, fmt.Errorf("open the lock of the state file: %w", err)
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is held by another process that decides for this cluster: %w", path, err), file.Close())
+		return nil, errors.Join(fmt.Errorf("%s is held by another process that decides for this cluster; end that one first (`fuser %s` shows it): %w", path, path, err), file.Close())
 	}
 	return file, nil
 }
