@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,11 +49,11 @@ func (e *executor) watchFollowers(ctx context.Context, a actRun) {
 	e.report(ev)
 }
 
-// followsNow checks each server other than the new primary: it is closed, and it replicates. It gives a sentence for each
+// followsNow checks each server other than the new primary that was not away before: it is closed, and it replicates. It gives a sentence for each
 // that could not be found to do so.
 func (e *executor) followsNow(ctx context.Context, a actRun) (problems []string) {
 	for _, i := range e.cfg.Servers {
-		if i.Name == a.Op.To.Name {
+		if i.Name == a.Op.To.Name || slices.Contains(a.Op.Left, i.Name) {
 			continue
 		}
 		bounded, cancel := context.WithTimeout(ctx, e.cfg.Limits.Statement)

@@ -118,7 +118,7 @@ type operation struct {
 	From, To topology.Instance
 	Epoch    topology.Epoch // the epoch that the operation ends in
 	Others   []string       // close: whom
-	Left     []string       // reopen: the servers that were left behind
+	Left     []string       // reopen, switchover: the servers that are away
 	Repoint  []string
 	SemiSync bool
 	FilePos  bool

@@ -15,7 +15,7 @@ func (s state) request(in inRequest) (state, []action) {
 	}
 	return s.begin(&plan{
 		kind: planSwitchover, steps: []stepName{stepPrecheck}, req: in.Req,
-		op: operation{ID: in.ID, From: s.primary.Instance, Epoch: s.epoch + 1},
+		op: operation{ID: in.ID, From: s.primary.Instance, Epoch: s.epoch + 1, Left: s.left()},
 	})
 }
 

@@ -130,12 +130,17 @@ func (s state) ill() (state, bool) {
 // acknowledged anything alone.
 const peekEvery = 10 * time.Second
 
+// left lists the servers that are away.
+func (s state) left() (names []string) {
+	for _, d := range s.known.Away {
+		names = append(names, d.Server)
+	}
+	return names
+}
+
 func (s state) maybePeek(ticked bool) (state, []action) {
 	if ticked && s.unparked && len(s.known.Away) > 0 {
-		op := operation{To: s.primary.Instance}
-		for _, d := range s.known.Away {
-			op.Left = append(op.Left, d.Server)
-		}
+		op := operation{To: s.primary.Instance, Left: s.left()}
 		return s.begin(&plan{kind: planPeek, steps: []stepName{stepPark}, op: op})
 	}
 	if !ticked || s.now.IsZero() || s.now.Before(s.peek) {
