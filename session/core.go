@@ -529,8 +529,7 @@ func (c *Core) withTypes(pkt []byte, st *statement) []byte {
 		st.rememberTypes(pkt[t.blob:t.end], t.params)
 		st.sentTypes = true
 	case !st.sentTypes && len(st.types) > 0 && st.typeCount == t.params:
-		st.sentTypes = true
-		return c.splice(pkt, t.flag, t.blob, append([]byte{1}, st.types...))
+		pkt, st.sentTypes = c.splice(pkt, t.flag, t.blob, append([]byte{1}, st.types...))
 	}
 	return pkt
 }
@@ -552,18 +551,22 @@ func (c *Core) spliceBulk(pkt []byte, st *statement) []byte {
 	if st.sentTypes || len(st.types) == 0 {
 		return pkt
 	}
-	st.sentTypes = true
-	pkt[at] |= sendTypes
-	return c.splice(pkt, at+2, at+2, st.types)
+	if pkt, st.sentTypes = c.splice(pkt, at+2, at+2, st.types); st.sentTypes {
+		pkt[at] |= sendTypes
+	} else {
+		putID(pkt, 0) // the server must not read rows without types: let it refuse the command (1243)
+	}
+	return pkt
 }
 
-// splice gives pkt with the bytes from..to replaced, and its length corrected.
-func (c *Core) splice(pkt []byte, from, to int, with []byte) []byte {
+// splice gives pkt with the bytes from..to replaced, and its length corrected. A packet of 16 MiB has no room for them: it is
+// given as it is, with false. COM_STMT_EXECUTE will be refused then (1210).
+func (c *Core) splice(pkt []byte, from, to int, with []byte) ([]byte, bool) {
 	if wire.PayloadLen(pkt)+len(with) >= wire.MaxPayload {
-		return pkt // no room in a packet of 16 MiB: the server will say 1210
+		return pkt, false
 	}
 	c.scratch = spliced(c.scratch[:0], pkt, from, to, with)
-	return c.scratch
+	return c.scratch, true
 }
 
 // spliced appends to dst, which is empty, pkt with the bytes from..to replaced, and its length corrected.

@@ -308,3 +308,47 @@ func TestBulkTypesAreSplicedIn(t *testing.T) {
 		t.Errorf("sent %x, want %x", sent, with(4))
 	}
 }
+
+// Types that have no room in a packet of 16 MiB are not announced, and go with the next execution.
+func TestTypesWithoutRoom(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		sent uint32 // the id in the long one
+		with func(id uint32) []byte
+		bare func(id uint32) []byte
+	}{
+		{"execute", 4, func(id uint32) []byte { return execute(id, longType, 1, 0, 0, 0) }, func(id uint32) []byte { return execute(id, nil, 1, 0, 0, 0) }},
+		{"bulk", 0,
+			func(id uint32) []byte {
+				return statementCommand(wire.ComStmtBulkExecute, id, 128, 0, 3, 0, 0, 1, 0, 0, 0)
+			},
+			func(id uint32) []byte { return statementCommand(wire.ComStmtBulkExecute, id, 0, 0, 0, 1, 0, 0, 0) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := trackedRig(t)
+			id := r.prepare("INSERT INTO t VALUES (?)", 1, 0, 1)
+			r.run(c.with(id), okay(2))
+			r.core.Detach()
+			r.attach()
+			r.again(c.bare(id), 4, 0, 1)
+			long := bytes.Clone(c.bare(id))
+			wire.PutHeader(long, wire.MaxPayload, 0)
+			if _, need, err := r.core.Peek(long); need != 0 || err != nil {
+				t.Fatal(need, err)
+			}
+			want := bytes.Clone(long)
+			putID(want, c.sent)
+			if sent, _ := r.core.Begin(long); !bytes.Equal(sent, want) {
+				t.Errorf("sent %x, want %x", sent, want)
+			}
+			r.core.More(append(make([]byte, wire.MaxPayload+wire.HeaderSize-len(long)), 0, 0, 0, 1))
+			if r.core.Streaming() {
+				t.Fatal("the command has no end")
+			}
+			r.answer(refusal(1210))
+			if sent, _ := r.run(c.bare(id), okay(2)); !bytes.Equal(sent, c.with(4)) {
+				t.Errorf("sent %x, want %x", sent, c.with(4))
+			}
+		})
+	}
+}
