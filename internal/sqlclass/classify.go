@@ -187,6 +187,8 @@ func (c *classifier) note(t token) {
 	case tokenWord:
 		if t.entry.word() != wordNone {
 			c.noteWord(t.entry.word())
+		} else if c.target {
+			c.target = !c.last.isName()
 		}
 	case tokenUserVar:
 		c.noteUserVar()
@@ -198,7 +200,9 @@ func (c *classifier) note(t token) {
 		c.done, c.eof = true, true
 	case tokenSemi:
 		c.done = true
-	case tokenBacktick, tokenString, tokenNumber, tokenSysVar:
+	case tokenBacktick:
+		c.target = c.target && !c.last.isName()
+	case tokenString, tokenNumber, tokenSysVar:
 	default:
 		c.noteOp(byte(t.kind))
 	}
@@ -212,6 +216,7 @@ func (c *classifier) noteOp(op byte) {
 		c.target = false
 	case ')':
 		c.parens--
+		c.target = false
 	case '.':
 	default:
 		c.target = false

@@ -117,6 +117,7 @@ const (
 	wordServerShow
 	wordFoundRowsSet
 	wordRecursive
+	wordModifier
 	wordQuery
 	wordSoft
 	wordHard
@@ -174,7 +175,8 @@ var namesByWord = map[word]string{
 	wordServerShow: "processlist master slave slaves replica replicas binary relaylog " +
 		"engine status innodb profile profiles",
 	wordFoundRowsSet: "sql_calc_found_rows", wordRecursive: "recursive",
-	wordQuery: "query", wordSoft: "soft", wordHard: "hard",
+	wordModifier: "low_priority high_priority delayed ignore", // between INSERT and its table
+	wordQuery:    "query", wordSoft: "soft", wordHard: "hard",
 
 	wordNamedLock: "get_lock service_get_read_locks service_get_write_locks " +
 		"version_tokens_lock_shared version_tokens_lock_exclusive",

@@ -31,6 +31,12 @@ func (t token) is(op byte) bool { return t.kind == tokenOp|tokenKind(op) }
 // isOp reports whether the token is a single byte without a kind of its own.
 func (t token) isOp() bool { return t.kind >= tokenOp }
 
+// isName reports whether the token names something of the application's.
+func (t token) isName() bool {
+	return t.kind == tokenWord && t.entry.word() == wordNone ||
+		t.kind == tokenBacktick || t.kind == tokenString || t.kind == tokenNumber
+}
+
 // lexer cuts a text into tokens. Comments and blanks are skipped; the content of
 // executable comments is code, unless skipExec is set.
 type lexer struct {

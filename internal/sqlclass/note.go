@@ -61,14 +61,15 @@ func (c *classifier) noteSysVar(w word) {
 }
 
 // noteTarget keeps track of whether a name to come before a parenthesis is a
-// table or an alias: INSERT INTO t (a), WITH t (a) AS, AS t (a).
+// table or an alias: INSERT INTO t (a), WITH t (a) AS, AS t (a). That name has passed when
+// another one follows it: FROM u AS t WHERE f(a).
 func (c *classifier) noteTarget(w word) {
 	switch w {
 	case wordInto, wordTable, wordAs, wordWith, wordRecursive:
 		c.target = true
 	case wordInsert, wordReplace:
 		c.target = c.last.kind == tokenSemi
-	case wordNone:
+	case wordNone, wordModifier:
 	default:
 		c.target = false
 	}
