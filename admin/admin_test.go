@@ -378,7 +378,7 @@ func TestMetrics(t *testing.T) {
 		`onewriter_epoch{cluster="orders"} 3`, `onewriter_is_writer{cluster="orders"} 1`, `onewriter_state{cluster="orders",state="running"} 1`,
 		`onewriter_server_is_primary{cluster="orders",server="a"} 1`, `onewriter_server_healthy{cluster="orders",server="b"} 1`,
 		`onewriter_replication_lag_seconds{cluster="orders",server="b"} 0.25`, `onewriter_sessions_in_transaction{cluster="orders"} 1`,
-		`onewriter_switchovers_total{cluster="orders",outcome="completed"} 1`, `onewriter_switchovers_total{cluster="orders",outcome="refused"} 0`,
+		`onewriter_server_read_only{cluster="orders",server="b"} 1`, `onewriter_switchovers_total{cluster="orders",outcome="completed"} 1`, `onewriter_switchovers_total{cluster="orders",outcome="refused"} 0`,
 		`onewriter_switchover_pause_seconds_bucket{cluster="orders",le="0.005"} 1`, `onewriter_build_info{go_version=`, `go_goroutines`,
 	} {
 		if !strings.Contains(string(body), want) {
@@ -387,6 +387,9 @@ func TestMetrics(t *testing.T) {
 	}
 	if strings.Contains(string(body), `lag_seconds{cluster="orders",server="a"}`) {
 		t.Error("the primary has a lag")
+	}
+	if strings.Contains(string(body), `read_only{cluster="orders",server="a"}`) {
+		t.Error("a server that was never seen is said to be open")
 	}
 }
 

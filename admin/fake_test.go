@@ -166,7 +166,7 @@ func running() api.Cluster {
 		State: "running", Epoch: 3, Primary: "a",
 		Servers: []api.Server{
 			{Name: "a", Address: "127.0.0.1:3306", Role: "primary", Healthy: true, Probe: "ok", Sessions: 2},
-			{Name: "b", Address: "127.0.0.1:3307", Role: "standby", Healthy: true, ReadOnly: true, Probe: "ok", LagSeconds: lag(0.25)},
+			{Name: "b", Address: "127.0.0.1:3307", Role: "standby", Version: "10.11.9-MariaDB", Healthy: true, ReadOnly: true, Probe: "ok", LagSeconds: lag(0.25)},
 		},
 		Listeners: []api.Listener{{Address: ":6446", Route: "primary", Sessions: 2}},
 		Sessions:  api.SessionSummary{Total: 2, InTransaction: 1},

@@ -24,7 +24,7 @@ var (
 	descWriter    = clusterDesc("is_writer", "1 while clients of the cluster can write through this process.")
 	descHealthy   = clusterDesc("server_healthy", "1 when the last probe of the server was good.", "server")
 	descPrimary   = clusterDesc("server_is_primary", "1 for the server that is the primary.", "server")
-	descReadOnly  = clusterDesc("server_read_only", "1 when ordinary accounts cannot write on the server.", "server")
+	descReadOnly  = clusterDesc("server_read_only", "1 when ordinary accounts cannot write on the server, as far as it was seen last; absent when it never was.", "server")
 	descLag       = clusterDesc("replication_lag_seconds", "How far the standby is behind; absent when unknown.", "server")
 	descOnServer  = clusterDesc("server_sessions", "Client sessions that have a connection to the server.", "server")
 	descSessions  = clusterDesc("sessions", "Client sessions.")
@@ -130,7 +130,9 @@ func collect(ch chan<- prometheus.Metric, c Cluster) {
 	for _, s := range st.Servers {
 		gauge(descHealthy, number(s.Healthy), s.Name)
 		gauge(descPrimary, number(s.Name == st.Primary), s.Name)
-		gauge(descReadOnly, number(s.ReadOnly), s.Name)
+		if s.Version != "" { // it was seen
+			gauge(descReadOnly, number(s.ReadOnly), s.Name)
+		}
 		gauge(descOnServer, float64(s.Sessions), s.Name)
 		if s.LagSeconds != nil {
 			gauge(descLag, *s.LagSeconds, s.Name)
