@@ -309,6 +309,31 @@ func TestKillOfAStatementThatIsHeldWithoutAServer(t *testing.T) {
 	victim.wantClosed()
 }
 
+// The new primary accepts connections and says nothing.
+func TestKillOfAStatementThatWaitsForAConnection(t *testing.T) {
+	bed := newTestbed(t, aliveIDs())
+	killer, victim := bed.client(), bed.client()
+	killer.must("DO 1")
+	victim.must("DO 1")
+	id := bed.known()[1][0]
+	bed.busyIDs(2) // a connection that was made before has its greeting
+	bed.b.Mute(true)
+	bed.move()
+	done := make(chan error, 1)
+	go func() { done <- victim.exec("INSERT 1") }()
+	bed.eventually("the victim waits", func() (waits bool) {
+		bed.cluster.each(func(s *clientSession) { waits = waits || s.waiting.Load() != nil })
+		return waits
+	})
+	killer.must(fmt.Sprintf("KILL QUERY %d", id))
+	wantCode(t, <-done, erInterrupted, "70100")
+	bed.b.Mute(false)
+	victim.wantAt("b")
+	if bed.b.Heard("INSERT 1") != 0 {
+		t.Error("it was run")
+	}
+}
+
 // A kill changes no data: it need not wait for the end of a switchover, which it may be that it helps.
 func TestKillIsNotHeld(t *testing.T) {
 	bed := newTestbed(t, func(c *Config) { c.HoldTimeout = 50 * time.Millisecond })

@@ -250,12 +250,15 @@ func (s *clientSession) place(d router.Decision) error {
 		return err
 	}
 	defer s.berth.settle()
-	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(s.waitCtx(), s.cluster.config.ConnectTimeout)
 	defer cancel()
 	s.login.Database = s.core.Schema()
 	conn, _, err := s.cluster.connect(ctx, d.Target, s.login)
 	if err != nil {
 		s.berth.leave()
+		if cause := s.interrupted(); cause != nil {
+			return cause
+		}
 		if se := (*wire.ServerError)(nil); errors.As(err, &se) && se.Code != erConCount && se.Code != erShutdown {
 			return errNotLetIn(d.Target.Name, se)
 		}

@@ -181,6 +181,7 @@ func TestPreparedKill(t *testing.T) {
 // FuzzKill looks for kills in anything, and sends them on with another id.
 func FuzzKill(f *testing.F) {
 	f.Add(query("KILL QUERY 17"))
+	f.Add(query("KILL '17' ; DO 1"))
 	f.Add(packet(0, wire.ComProcessKill, 17, 0, 0, 0))
 	f.Add(packet(0, wire.ComStmtExecute, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, typeLong, 0, 17, 0, 0, 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -208,6 +209,16 @@ func FuzzKill(f *testing.F) {
 		}
 		if cmd.Code == wire.ComProcessKill {
 			return
+		}
+		if rest := len(b[:n]) - k.stop; k.Replaceable() {
+			c := trackedRig(t).core
+			if _, _, err := c.Peek(b); err != nil {
+				t.Fatal(err)
+			}
+			c.Omit(k)
+			if omitted, _ := c.Begin(b); !bytes.Equal(omitted[len(omitted)-rest:], b[n-rest:n]) || !bytes.HasSuffix(omitted[:len(omitted)-rest], []byte("DO 0")) {
+				t.Fatalf("omitted from %q: %q", b[:n], omitted)
+			}
 		}
 		// What is sent is a kill of that id, and of nothing else.
 		again, ok := killOf(t, trackedRig(t).core, packet(0, elsewhere...))
