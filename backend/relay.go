@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -79,17 +80,46 @@ func copyDown(client, server *wire.PacketConn) (ok []byte, decided bool, err err
 	return nil, false, &wire.MalformedError{Message: "login", Reason: "the server does not come to an end"}
 }
 
-// sendable refuses to make a client send its password in clear text where others could read it.
+// sendable refuses what would make a client send its password in clear text where others could read it. A client that
+// speaks TLS does so for more plugins than others: it cannot know that the rest of the way is not encrypted.
 func sendable(client, server *wire.PacketConn, payload []byte) error {
-	if len(payload) < 2 || payload[0] != wire.HeaderAuthSwitch {
+	if client.Secure() && server.Secure() {
 		return nil
 	}
-	request, err := wire.ParseAuthSwitch(payload)
+	plugin, err := asksWith(payload)
 	if err != nil {
 		return err
 	}
-	if request.Plugin != auth.PluginClear || client.Secure() && server.Secure() {
+	switch plugin {
+	case auth.PluginClear:
+	case auth.PluginSHA2, auth.PluginSHA256, auth.PluginDialog:
+		if !client.Secure() {
+			return nil // it does what it would do at the server itself
+		}
+	default:
 		return nil
 	}
-	return &auth.UnsupportedPluginError{Plugin: request.Plugin, Reason: "one of the connections is not encrypted"}
+	return &auth.UnsupportedPluginError{Plugin: plugin, Reason: "one of the connections is not encrypted", Insecure: true}
+}
+
+// asksWith gives the plugin by which a packet of the server makes a client send its password; "" where it does not.
+func asksWith(payload []byte) (string, error) {
+	if bytes.Equal(payload, []byte{wire.HeaderAuthMoreData, sha2FullAuth}) {
+		return auth.PluginSHA2, nil
+	}
+	if len(payload) < 2 {
+		return "", nil
+	}
+	switch payload[0] {
+	case wire.HeaderAuthSwitch:
+		request, err := wire.ParseAuthSwitch(payload)
+		if request.Plugin == auth.PluginSHA2 { // it begins with a scramble
+			return "", err
+		}
+		return request.Plugin, err
+	case wire.HeaderAuthNextFactor: // or a question of MariaDB's dialog, which names no plugin
+		name, _, _ := bytes.Cut(payload[1:], []byte{0})
+		return string(name), nil
+	}
+	return "", nil
 }

@@ -14,6 +14,8 @@ import (
 type UnsupportedPluginError struct {
 	Plugin string
 	Reason string
+	// Insecure says that the password would be sent as it is over a connection without TLS.
+	Insecure bool
 	// Refusal is what the server said in the end, nil if it did not get to it.
 	Refusal error
 }
@@ -71,7 +73,7 @@ func answerPassword(password []byte, plugin string, salt []byte, secure bool) ([
 		return []byte{keyRequestSHA256}, nil
 	case PluginClear:
 		if !secure {
-			return nil, &UnsupportedPluginError{Plugin: plugin, Reason: "the connection to the server is not encrypted"}
+			return nil, &UnsupportedPluginError{Plugin: plugin, Reason: "the connection to the server is not encrypted", Insecure: true}
 		}
 		return terminated(password), nil
 	default:

@@ -151,7 +151,9 @@ func (x *exchange) finish(ctx context.Context, s Secret) (Result, error) {
 			return Result{}, x.refusal(unsupported)
 		}
 		x.spoken, s = true, Secret{}
-		ok, err = x.Backend(ctx, s)
+		if ok, err = x.Backend(ctx, s); errors.As(err, &unsupported) {
+			return Result{}, x.refusal(unsupported)
+		}
 	}
 	if err != nil {
 		return Result{}, err
@@ -161,7 +163,7 @@ func (x *exchange) finish(ctx context.Context, s Secret) (Result, error) {
 
 // refusal is what the client is told of a plugin that can't be served: the server's words if it has some.
 func (x *exchange) refusal(e *UnsupportedPluginError) error {
-	if e.Plugin == PluginClear && e.Refusal == nil {
+	if e.Insecure && e.Refusal == nil {
 		return x.insecure()
 	}
 	if refused := (*wire.ServerError)(nil); errors.As(e.Refusal, &refused) {

@@ -16,6 +16,7 @@ const (
 	PluginSHA256  = "sha256_password"
 	PluginClear   = "mysql_clear_password"
 	PluginEd25519 = "client_ed25519"
+	PluginDialog  = "dialog" // of MariaDB's pam; only relayed
 )
 
 // NewSalt makes a scramble for a client: twenty printable characters, because servers end it with NUL, and MySQL

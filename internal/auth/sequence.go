@@ -196,9 +196,13 @@ func (x *exchange) barred() error {
 	return x.deniedFor(errAccessDeniedNoPass, "the account is for users of the server's own machine, plugin unix_socket or auth_socket")
 }
 
-// insecure words the refusal of a client that would send its password for all to read.
+// insecure words the refusal of a client whose password would be sent for all to read.
 func (x *exchange) insecure() error {
-	return x.deniedFor(errAccessDenied, "the account's plugin sends the password as it is: connect with TLS")
+	reason := "the account's plugin sends the password as it is: connect with TLS"
+	if x.Client.Secure() {
+		reason = "the account's plugin sends the password as it is, and there is no TLS between onewriter and the server (server_tls.mode)"
+	}
+	return x.deniedFor(errAccessDenied, reason)
 }
 
 func (x *exchange) deniedFor(code uint16, reason string) error {
