@@ -159,7 +159,20 @@ func (s *clientSession) logIn(ctx context.Context, p backend.LoginParams) (*back
 	if hungUp(s.clientTC) {
 		return nil, nil, errLeft
 	}
-	return b.greeted.Login(ctx, p)
+	conn, ok, err := b.greeted.Login(ctx, p)
+	switch {
+	case err == nil:
+	case errors.As(err, new(*wire.ServerError)), errors.As(err, new(*auth.UnsupportedPluginError)):
+		return nil, nil, err
+	default:
+		return nil, nil, errNoLogin(b.quotas.name, err)
+	}
+	// A client that was greeted before anything was known of this server may use what the server does not know.
+	if missing := p.Capabilities & shaping &^ conn.Capabilities; missing != 0 {
+		_ = conn.Close()
+		return nil, nil, errNoLogin(b.quotas.name, fmt.Errorf("it lacks protocol features that clients were offered (%#x)", uint64(missing)))
+	}
+	return conn, ok, nil
 }
 
 // errLeft says that a client hung up before it was logged in.
@@ -190,7 +203,7 @@ func (s *clientSession) embark(ctx context.Context) error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return errUnreachable(d.Target.Name, err)
+			return errNoLogin(d.Target.Name, err)
 		}
 		s.waitForChange(ctx, deadline)
 	}

@@ -16,6 +16,14 @@ import (
 // login answers a greeting as user app, with more capabilities than a plain client if there are some.
 func (b *testbed) login(pc *wire.PacketConn, greeting []byte, more ...wire.Capability) {
 	b.t.Helper()
+	if p := b.loginReply(pc, greeting, more...); p[0] != wire.HeaderOK {
+		b.t.Fatalf("login: %q", p)
+	}
+}
+
+// loginReply is login with whatever comes of it.
+func (b *testbed) loginReply(pc *wire.PacketConn, greeting []byte, more ...wire.Capability) []byte {
+	b.t.Helper()
 	g, err := wire.ParseGreeting(greeting)
 	if err != nil {
 		b.t.Fatal(err)
@@ -36,9 +44,11 @@ func (b *testbed) login(pc *wire.PacketConn, greeting []byte, more ...wire.Capab
 	if err := pc.WritePacket(r.AppendTo(nil)); err != nil {
 		b.t.Fatal(err)
 	}
-	if p, err := pc.ReadPacket(); err != nil || p[0] != wire.HeaderOK {
+	p, err := pc.ReadPacket()
+	if err != nil || len(p) == 0 {
 		b.t.Fatalf("login: %q, %v", p, err)
 	}
+	return p
 }
 
 // rawLogin is a connection of user app without a client library.

@@ -68,6 +68,12 @@ func errUnreachable(server string, err error) *clientError {
 	return &clientError{erNoPrimary, "HY000", fmt.Sprintf("onewriter: can't connect to %s, nothing was executed: %v", server, err), false}
 }
 
+// errNoLogin is errUnreachable for a client that has not proved yet who it is: of the servers it learns a name, and cause,
+// with addresses and certificates, is for the log.
+func errNoLogin(server string, cause error) error {
+	return fmt.Errorf("%w (%w)", errUnreachable(server, errors.New("`onewriter doctor` tells why")), cause)
+}
+
 func errInterrupted() *clientError {
 	return &clientError{erInterrupted, "70100", "Query execution was interrupted", false}
 }

@@ -26,7 +26,7 @@ type Gate struct {
 	// waiting is guarded by mu: who waits, and since when
 	waiting map[*time.Timer]time.Time
 
-	// left is signalled when a session ended a transaction during a hold
+	// left is signalled by Left during a hold
 	left chan struct{}
 }
 
@@ -133,7 +133,7 @@ func (g *Gate) Delay(ctx context.Context) {
 	_ = pause.For(ctx, d) // who is ended meanwhile notices by itself
 }
 
-// Left is called by a session that ended a transaction, in case someone waits for that.
+// Left is called by a session that no longer has anything open which may write, in case someone waits for that.
 func (g *Gate) Left() {
 	if !g.holding.Load() {
 		return

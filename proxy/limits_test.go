@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +77,38 @@ func TestLateLoginGoesWhereThePrimaryIsNow(t *testing.T) {
 	bed.move()
 	bed.login(pc, payload)
 	bed.eventually("the session is on b", func() bool { return bed.cluster.SessionsOn("b") == 1 })
+}
+
+// A client that was greeted with the features of the servers known by then does not get one that lacks some of them.
+func TestLateLoginAtAServerOfFewerFeatures(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) { c.Limits.PendingLogins = 1 })
+	bed.eventually("both servers are known", func() bool { _, ok := bed.cluster.ability("b"); return ok })
+	bed.client()
+	bed.greeted()
+	pc, _, payload := bed.greeted()
+	bed.b.Forget(wire.ClientDeprecateEOF)
+	bed.b.Cut()
+	bed.cluster.config.Dialer.Close() // spare connections have the old greeting
+	bed.move()
+	reply := bed.loginReply(pc, payload)
+	if e, err := wire.ParseErr(reply); err != nil || e.Code != erNoPrimary {
+		t.Errorf("got %q, %v", reply, err)
+	}
+	bed.eventually("nothing is left on b", func() bool { return bed.b.Conns() == 0 })
+}
+
+// Who has not logged in learns nothing of the servers but a name.
+func TestUnreachableServerBeforeTheLogin(t *testing.T) {
+	bed := newTestbed(t, func(c *Config) { c.HoldTimeout = 50 * time.Millisecond })
+	bed.a.Close()
+	bed.cluster.config.Dialer.Close() // a spare connection of the survey
+	reply, err := bed.knock("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(reply); !wire.IsErr(reply) || !strings.Contains(text, "can't connect to a,") || strings.Contains(text, "127.0.0.1") {
+		t.Errorf("got %q", reply)
+	}
 }
 
 func TestServerConnectionLimit(t *testing.T) {

@@ -113,7 +113,7 @@ func (s *clientSession) firstServer() error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return errUnreachable(d.Target.Name, err)
+			return errNoLogin(d.Target.Name, err)
 		}
 		s.waitForChange(s.ctx(), deadline)
 	}
@@ -157,7 +157,6 @@ func (s *clientSession) greeting() wire.Greeting {
 	if !s.listener.config.NoCompression {
 		out.Capabilities |= out.Capabilities.CompressionOffer()
 	}
-	s.offered = out.Capabilities
 	s.plugin = out.AuthPlugin
 	return out
 }
@@ -222,7 +221,7 @@ func (s *clientSession) begin(result auth.Result, conn *backend.Conn, d router.D
 
 // shaping are the capabilities that decide how answers are read, or that the client was promised.
 const shaping = wire.ClientDeprecateEOF | wire.ClientOptionalMetadata | wire.ClientSessionTrack | wire.ClientQueryAttributes |
-	wire.MariaDBCacheMetadata | wire.MariaDBProgress | wire.MariaDBExtendedMetadata | wire.MariaDBStmtBulk
+	wire.MariaDBCacheMetadata | wire.MariaDBProgress | wire.MariaDBExtendedMetadata | wire.MariaDBStmtBulk | wire.MariaDBBulkUnitResults
 
 // setUp restores the session's state on a server connection that was just logged in.
 func (s *clientSession) setUp() error {

@@ -65,8 +65,7 @@ type clientSession struct {
 	core     *session.Core
 	login    backend.LoginParams
 	secret   auth.Secret
-	offered  wire.Capability // what the greeting offered
-	plugin   string          // what the greeting named
+	plugin   string // what the greeting named
 	berth    berth
 	counted  userCount
 	engaged  bool // a command is under way at the server
@@ -305,6 +304,8 @@ func (s *clientSession) takeAbortion() {
 		s.rollback = a.cause
 	case s.core.Busy() && pins != 0:
 		s.doom = errPinned(pins.String(), a.cause.Error())
+	case s.core.Busy(): // table locks of a statement whose text nobody has seen
+		s.rollback = a.cause
 	}
 	s.dropServer()
 }
@@ -388,7 +389,7 @@ func (s *clientSession) dropServer() {
 }
 
 func (s *clientSession) setActivity(a activity) {
-	if s.activity.Swap(a) != a && a == idle {
+	if s.activity.Swap(a) == writing && a != writing {
 		s.cluster.gate.Left()
 	}
 }

@@ -30,8 +30,9 @@ const (
 // anew, as they would be without compression, so that they can be passed on to an uncompressed connection; and Write
 // numbers an answer as a server does.
 //
-// One goroutine may read while another writes. Buffers and compressors are borrowed for one packet: an idle connection
-// holds none.
+// One goroutine may read while another writes; the numbers, which both move on, can then be those of either, as they are
+// between peers that talk at the same time. Buffers and compressors are borrowed for one packet: an idle connection holds
+// none.
 //
 // Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_compression.html and
 // https://mariadb.com/kb/en/0-packet/#compressed-packet.
