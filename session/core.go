@@ -287,7 +287,7 @@ func (c *Core) classify(cmd *Command, pkt []byte, whole bool) error {
 		}
 		cmd.Statement = sqlclass.Classify(text, c.lexing())
 		if !whole {
-			cmd.Statement.ReadOnly = false
+			cmd.Statement = cut(cmd.Statement)
 		}
 		cmd.ReadOnly = cmd.Statement.ReadOnly || cmd.Code == wire.ComStmtPrepare
 	case wire.ComStmtExecute, wire.ComStmtBulkExecute:
@@ -373,8 +373,8 @@ func (c *Core) Begin(buf []byte) (toServer []byte, n int) {
 	pkt := buf[:n]
 	switch c.cmd.Code {
 	case wire.ComQuery:
-		if c.Streaming() {
-			c.beginCut()
+		if c.Streaming() && !harmlessWhenCut(c.cmd.Statement) {
+			c.ledger.pins |= PinUninspected
 		}
 		c.note(pkt)
 		c.ledger.users.lost = c.ledger.users.lost || c.Streaming() && c.effects.Has(sqlclass.UserVariable)
@@ -415,14 +415,16 @@ func (c *Core) Skip(buf []byte) (n int) {
 	return n
 }
 
-// beginCut is for a statement of which the beginning was seen only.
-func (c *Core) beginCut() {
+// cut gives s, of which the beginning was seen only.
+func cut(s sqlclass.Statement) sqlclass.Statement {
+	s.ReadOnly = false
 	switch {
-	case !harmlessWhenCut(c.cmd.Statement):
-		c.ledger.pins |= PinUninspected
-	case c.cmd.Statement.Open: // within a value, most likely
-		c.effects &^= sqlclass.Unclear
+	case !harmlessWhenCut(s):
+		s.Effects |= sqlclass.Unclear
+	case s.Open: // within a value, most likely
+		s.Effects &^= sqlclass.Unclear
 	}
+	return s
 }
 
 // harmlessWhenCut: of statements too long to be inspected whole, plain data changes are taken to be what they seem.
@@ -458,8 +460,8 @@ func (c *Core) More(buf []byte) (n int) {
 		c.pass = size
 		n += wire.HeaderSize
 	}
-	if c.capture != nil {
-		c.capture.text = append(c.capture.text, buf[:n]...)
+	if c.capture != nil && !c.stmts.keepText(c.capture, buf[:n]) {
+		c.capture = nil
 	}
 	return n
 }
@@ -484,7 +486,7 @@ func (c *Core) Infile(buf []byte) (n int, done bool) {
 
 func (c *Core) beginPrepare(pkt []byte) {
 	st := &statement{
-		text: append([]byte(nil), pkt...), effects: c.cmd.Statement.Effects,
+		effects:  c.cmd.Statement.Effects,
 		readOnly: c.cmd.Statement.ReadOnly, verb: c.cmd.Statement.Verb, context: c.ledger.context(),
 	}
 	if st.effects.Has(sqlclass.UserVariable) {
@@ -493,7 +495,7 @@ func (c *Core) beginPrepare(pkt []byte) {
 	}
 	c.stmt, c.effects = st, 0
 	c.stmts.last = nil // should it fail, "the one prepared last" is none
-	if c.Streaming() {
+	if c.stmts.keepText(st, pkt) && c.Streaming() {
 		c.capture = st
 	}
 }

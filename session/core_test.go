@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/onewriter/onewriter/internal/wire"
@@ -192,8 +193,28 @@ func TestLongCommandsAreStreamed(t *testing.T) {
 	}
 }
 
+// A transaction that is lost with an INSERT under way is rolled back, however long that is.
+func TestWhatLongStatementsMayCommit(t *testing.T) {
+	for prefix, want := range map[string]bool{"INSERT INTO t VALUES ('": false, "INSERT INTO t VALUES (1); SELECT '": true, "SELECT '": true} {
+		for _, code := range []byte{wire.ComQuery, wire.ComStmtPrepare} {
+			r := trackedRig(t)
+			b := big(prefix, MaxInspect+1)
+			b[wire.HeaderSize] = code
+			cmd, need, err := r.core.Peek(b[:MaxInspect])
+			if code == wire.ComStmtPrepare && err == nil {
+				stream(t, r.core, b, false)
+				command := execute(getID(r.answer(prepared(1, 0, 0))), nil)
+				cmd, need, err = r.core.Peek(command)
+			}
+			if need != 0 || err != nil || cmd.MayCommit() != want {
+				t.Errorf("%s..., command %d: may commit %v, want %v (need %d, %v)", prefix, code, cmd.MayCommit(), want, need, err)
+			}
+		}
+	}
+}
+
 // stream passes a command through in pieces of odd size.
-func stream(t *testing.T, c *Core, b []byte, skip bool) int {
+func stream(t testing.TB, c *Core, b []byte, skip bool) int {
 	t.Helper()
 	at := 0
 	if skip {
@@ -212,16 +233,11 @@ func stream(t *testing.T, c *Core, b []byte, skip bool) int {
 }
 
 func TestLongPrepareIsKeptWhole(t *testing.T) {
-	b := big("SELECT '", wire.MaxPayload+20)
+	b := big("SELECT '", MaxInspect+20)
 	b[wire.HeaderSize] = wire.ComStmtPrepare
 	r := trackedRig(t)
-	if _, _, err := r.core.Peek(b[:MaxInspect]); err != nil {
-		t.Fatal(err)
-	}
-	if at := stream(t, r.core, b, false); at != len(b) {
-		t.Fatalf("used %d of %d", at, len(b))
-	}
-	id := getID(r.answer(prepared(1, 1, 0)))
+	id := r.prepareLong(b)
+	r.wantPins(0)
 	r.core.Detach()
 	r.attach()
 	command := execute(id, nil)
@@ -231,6 +247,51 @@ func TestLongPrepareIsKeptWhole(t *testing.T) {
 	if got := r.core.NeedsPrepare(command); !bytes.Equal(got, b) {
 		t.Errorf("%d bytes are sent again, want %d", len(got), len(b))
 	}
+}
+
+// prepareLong prepares a statement of more than MaxInspect bytes.
+func (r *rig) prepareLong(b []byte) (clientID uint32) {
+	r.t.Helper()
+	if _, _, err := r.core.Peek(b[:MaxInspect]); err != nil {
+		r.t.Fatal(err)
+	}
+	if at := stream(r.t, r.core, b, false); at != len(b) {
+		r.t.Fatalf("used %d of %d", at, len(b))
+	}
+	return getID(r.answer(prepared(1, 1, 0)))
+}
+
+// Texts of prepared statements that take more than maxTexts together pin the session, and are not kept.
+func TestTextsOfPreparedStatementsAreBounded(t *testing.T) {
+	r := trackedRig(t)
+	huge := big("SELECT '", wire.MaxPayload+20)
+	huge[wire.HeaderSize] = wire.ComStmtPrepare
+	a := r.prepareLong(huge)
+	if st := r.core.stmts.find(a); cap(st.text) != 0 {
+		t.Errorf("%d bytes are kept", cap(st.text))
+	}
+	r.wantPins(PinUninspected)
+	half := "SELECT " + strings.Repeat("1", MaxInspect-100)
+	var ids []uint32
+	for i := range uint32(maxTexts / MaxInspect) {
+		ids = append(ids, r.prepare(half, i+2, 1, 0))
+	}
+	r.run(statementCommand(wire.ComStmtClose, a), nil)
+	r.wantPins(0)
+	b := r.prepare(half, 100, 1, 0)
+	r.wantPins(PinUninspected)
+	r.run(statementCommand(wire.ComStmtClose, ids[0]), nil)
+	r.wantPins(PinUninspected)
+	r.run(statementCommand(wire.ComStmtClose, b), nil)
+	r.wantPins(0)
+	b = r.prepare(half, 101, 1, 0)
+	r.wantPins(0)
+	if st := r.core.stmts.find(b); len(st.text) == 0 {
+		t.Error("the room of closed statements is not used again")
+	}
+	r.prepare(half, 102, 1, 0)
+	r.run(packet(0, wire.ComResetConnection), okay(auto))
+	r.wantPins(0)
 }
 
 func TestInfile(t *testing.T) {

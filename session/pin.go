@@ -20,7 +20,7 @@ const (
 	PinInsertID                     // LAST_INSERT_ID was set by an expression and lost with the server connection
 	PinRoutine                      // a routine changed session state that the server does not name
 	PinUnknown                      // session state changed and nothing explains how
-	PinUninspected                  // a statement was too long to be inspected
+	PinUninspected                  // a statement was too long to be inspected, or a prepared one to be kept; until that is closed
 	PinReplication                  // the connection streams the binary log
 	PinAuth                         // the account's authentication plugin leaves no secret for another login
 	PinCommand                      // a command was sent that nobody here knows
@@ -36,7 +36,7 @@ var pinReasons = []string{
 	"temporary table", "user variable", "named lock (GET_LOCK)", "open handler", "global or instance lock",
 	"table lock (LOCK TABLES)", "prepared XA transaction", "open cursor", "pending long data",
 	"timestamp, insert_id or rand_seed was set", "LAST_INSERT_ID was set by an expression",
-	"a routine changed session state", "unexplained change of session state", "statement too long to inspect",
+	"a routine changed session state", "unexplained change of session state", "statement too long to inspect or to keep",
 	"binary log stream", "authentication plugin allows no second login", "unknown command", "logged in with an expired password",
 }
 

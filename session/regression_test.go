@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/onewriter/onewriter/internal/wire"
@@ -63,6 +64,14 @@ func TestCloseOnANewServerConnection(t *testing.T) {
 	r.attach()
 	if out, _ := r.core.Begin(command); getID(out) != 0 {
 		t.Errorf("statement %d is closed", getID(out))
+	}
+}
+
+func TestIdleSessionsKeepNoLongText(t *testing.T) {
+	r := trackedRig(t)
+	r.sql("SET @a='"+strings.Repeat("a", maxScratch)+"'", auto, stateChanged...)
+	if n := cap(r.core.scratch); n > maxScratch {
+		t.Errorf("%d bytes are kept", n)
 	}
 }
 

@@ -18,6 +18,9 @@ const (
 	Finished               // the response is complete; follow-up with FollowUp, then await the next command
 )
 
+// maxScratch is how large a scratch buffer an idle session keeps, in bytes.
+const maxScratch = 4 << 10
+
 // Server takes bytes of the server that answer the command under way. It returns those to forward (out, a prefix of
 // buf edited in place), how many bytes of buf were used up (n; the rest is to be fed again with what follows), and
 // what to do next. The error wraps ErrProtocol: the server connection is unusable.
@@ -45,6 +48,9 @@ func (c *Core) Server(buf []byte) (out []byte, n int, next Next, err error) {
 			return buf[:w], n, ReadInfile, nil
 		case f.Last:
 			c.finish()
+			if cap(c.scratch) > maxScratch {
+				c.scratch = nil
+			}
 			return buf[:w], n, Finished, nil
 		}
 	}

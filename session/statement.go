@@ -13,7 +13,7 @@ type statement struct {
 	clientID   uint32
 	serverID   uint32
 	generation uint32 // of the server connection that knows serverID; 0: never prepared there
-	text       []byte // the COM_STMT_PREPARE packets, headers included
+	text       []byte // the COM_STMT_PREPARE packets, headers included; nil if it was not kept
 	params     uint16
 	columns    uint16
 	types      []byte // parameter types of the last execution that sent them, as they stand in the packet
@@ -45,8 +45,33 @@ type statements struct {
 	spare   uint32
 	cursors int
 	longs   int
-	// longBytes is the length of all that statements keep
-	longBytes int
+	// longBytes is the length of all long data that statements keep, textBytes that of their texts
+	longBytes, textBytes int
+	// unkept counts the statements without a text
+	unkept int
+}
+
+// maxTexts bounds the texts of the prepared statements of a session, in bytes. What is prepared beyond it pins the session
+// until it is closed.
+const maxTexts = 4 << 20
+
+// keepText appends to the text of st, which is not registered yet. It reports false when that was too much: none of it is
+// kept then.
+func (s *statements) keepText(st *statement, pkt []byte) bool {
+	if s.textBytes+len(st.text)+len(pkt) > maxTexts {
+		st.text = nil
+		return false
+	}
+	st.text = append(st.text, pkt...)
+	return true
+}
+
+// count adds st to the texts, or takes it away.
+func (s *statements) count(st *statement, present bool) {
+	s.textBytes += delta(present) * len(st.text)
+	if st.text == nil {
+		s.unkept += delta(present)
+	}
 }
 
 func (s *statements) find(id uint32) *statement {
@@ -69,11 +94,13 @@ func (s *statements) add(st *statement, serverID, generation uint32) {
 	}
 	s.byID[st.clientID] = st
 	s.last = st
+	s.count(st, true)
 }
 
 func (s *statements) remove(st *statement) {
 	s.setCursor(st, false)
 	s.dropLong(st)
+	s.count(st, false)
 	delete(s.byID, st.clientID)
 	if s.last == st {
 		s.last = nil
@@ -122,7 +149,7 @@ func delta(up bool) int {
 	return -1
 }
 
-// pins are the reasons that open cursors and pending long data give.
+// pins are the reasons that open cursors, pending long data and statements without a text give.
 func (s *statements) pins() Pin {
 	var p Pin
 	if s.cursors > 0 {
@@ -130,6 +157,9 @@ func (s *statements) pins() Pin {
 	}
 	if s.longs > 0 {
 		p |= PinLongData
+	}
+	if s.unkept > 0 {
+		p |= PinUninspected
 	}
 	return p
 }
