@@ -2,7 +2,11 @@ package admin
 
 import (
 	_ "embed"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/onewriter/onewriter/admin/api"
 )
@@ -30,7 +34,8 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) (Cluster, bool) {
 	name := r.PathValue("cluster")
 	c, ok := s.clusters[name]
 	if !ok {
-		problem(w, http.StatusNotFound, "there is no cluster called "+name)
+		names := slices.Sorted(maps.Keys(s.clusters))
+		problem(w, http.StatusNotFound, fmt.Sprintf("there is no cluster called %q; there is %s", name, strings.Join(names, ", ")))
 	}
 	return c, ok
 }

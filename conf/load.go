@@ -32,15 +32,15 @@ type Source struct {
 // Load reads the file at path, with overrides from the environment of the process. The error is an *Error with every
 // problem, or says why the file cannot be read.
 func Load(path string) (*Config, error) {
-	data, err := readFile(path)
+	whole, err := filepath.Abs(path) // in messages: a unit file or a container has a working directory of its own
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	dir, err := filepath.Abs(filepath.Dir(path))
+	data, err := readFile(whole)
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	return Parse(Source{Name: path, Data: data, Dir: dir, Environ: os.Environ()})
+	return Parse(Source{Name: path, Data: data, Dir: filepath.Dir(whole), Environ: os.Environ()})
 }
 
 // Parse turns src into a Config. The error is an *Error with every problem.

@@ -1,6 +1,9 @@
 package failover
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // request begins a switchover, or refuses it.
 func (s state) request(in inRequest) (state, []action) {
@@ -67,7 +70,14 @@ func (s state) requestRejoin(in inRejoin) (state, []action) {
 		return s.refuse(in.ID, why)
 	}
 	d, ok := s.awayServer(in.Req.Server)
+	_, seen := s.sightOf(in.Req.Server)
 	switch {
+	case !ok && !seen && len(s.sights) > 0:
+		names := make([]string, len(s.sights))
+		for i, x := range s.sights {
+			names[i] = x.Name
+		}
+		return s.refuse(in.ID, fmt.Sprintf("There is no server %q; the servers are %s.", in.Req.Server, strings.Join(names, ", ")))
 	case !ok:
 		return s.refuse(in.ID, fmt.Sprintf("%s is not away: nothing is known that keeps it from serving.", in.Req.Server))
 	case s.mode != StateRunning:

@@ -50,6 +50,7 @@ func TestOperatorCommands(t *testing.T) {
 		o.run(1, []string{"report", "sw-1"}, "`onewriter history --kind begin,refused` lists")
 		o.run(2, []string{"failover"}, "The primary a answers")
 		o.run(2, []string{"rejoin", "b"}, "b is not away")
+		o.run(2, []string{"rejoin", "c"}, `There is no server "c"; the servers are a, b.`)
 		p.server("a").Kill9()
 		o.eventually(20*time.Second, "the death is noticed", func() error {
 			if st := o.status(); st.Verdict.Kind != "CONFIRMED_DOWN" {

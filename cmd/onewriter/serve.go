@@ -57,7 +57,7 @@ func serve(ctx context.Context, c *conf.Config, stderr io.Writer) error {
 	collectOften()
 	journal, err := failover.NewJournal(failover.JournalConfig{Path: filepath.Join(c.StateDir, "journal.jsonl")})
 	if err != nil {
-		return err
+		return fmt.Errorf("state_dir %s: %w", c.StateDir, err)
 	}
 	defer func() { _ = journal.Close() }()
 	if err := journal.Unread(); err != nil {
