@@ -389,6 +389,13 @@ var matrixCases = []matrixCase{
 		c.do(append([]byte{wire.ComStmtPrepare}, "nonsense"...)...)
 		c.do(c.executing(1<<32-1, 0, true, "last")...)
 	}},
+	{name: "last prepared, parameters missing", only: onMariaDB, run: func(c *talk) {
+		for _, q := range []string{"SELECT ?", "SELECT ?, ?, ?"} {
+			c.do(append([]byte{wire.ComStmtPrepare}, q...)...)
+			c.do(statement(wire.ComStmtExecute, 1<<32-1, 0, 1, 0, 0, 0)...)
+		}
+		c.sql("SELECT 1")
+	}},
 	{name: "local infile", run: func(c *talk) {
 		c.sql(unlogged)
 		for _, file := range [][]string{{"1\ta\n2\tb\n"}, {}, {"3\tc", "\n4\t", "d\n"}, {strings.Repeat("0\tmany\n", 3000)}, {"1\tduplicate\n", "5\te\n"}, {"x\ty\tz\n"}} {

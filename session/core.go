@@ -494,7 +494,7 @@ func (c *Core) beginPrepare(pkt []byte) {
 		st.users, _ = sqlclass.UserVariables(text, c.lexing())
 	}
 	c.stmt, c.effects = st, 0
-	c.stmts.last = nil // should it fail, "the one prepared last" is none
+	c.stmts.last, c.stmts.there = nil, nil // should it fail, "the one prepared last" is none
 	if c.stmts.keepText(st, pkt) && c.Streaming() {
 		c.capture = st
 	}
@@ -509,13 +509,21 @@ func (c *Core) beginExecute(pkt []byte) []byte {
 		return pkt
 	}
 	c.stmt, c.effects = st, st.effects
-	putID(pkt, st.serverID)
+	c.address(pkt, st)
 	if st.long != nil || st.longData {
 		pkt = c.withLong(st, c.withTypes(pkt, st))
 		c.stmts.dropLong(st)
 		return pkt
 	}
 	return c.withTypes(pkt, st)
+}
+
+// address puts the server's id of st into pkt. "The one prepared last" stays where it means the same to the server: only with it
+// MariaDB refuses an execution without its parameters (1835); with a number it reads on behind the packet (10.11).
+func (c *Core) address(pkt []byte, st *statement) {
+	if getID(pkt) != lastPrepared || c.stmts.there != st || !c.known(st) {
+		putID(pkt, st.serverID)
+	}
 }
 
 // withTypes gives the execution pkt of st with the parameter types that the server has not seen.
@@ -584,7 +592,7 @@ func (c *Core) beginStatement(pkt []byte) []byte {
 		c.stmts.keepOff(pkt)
 		return pkt
 	}
-	putID(pkt, st.serverID)
+	c.address(pkt, st)
 	if !c.known(st) { // closed when the server connection has just been replaced: there its id may be another one's
 		putID(pkt, 0)
 	}

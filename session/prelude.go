@@ -146,5 +146,6 @@ func (c *Core) reprepared(st *statement, pkt []byte) error {
 		return &RefusedError{What: "prepare a statement again", Err: fmt.Errorf("it has %d parameters now, %d before", st.params, params)}
 	}
 	st.serverID, st.generation, st.sentTypes = getID(pkt), c.generation, false
+	c.stmts.there = st
 	return nil
 }

@@ -21,6 +21,38 @@ func TestLastPreparedIsForgottenWhenPrepareFails(t *testing.T) {
 	}
 }
 
+// MariaDB's own checks of an execution depend on how the statement is named.
+func TestLastPreparedKeepsItsNameWhereItMeansTheSame(t *testing.T) {
+	r := trackedRig(t)
+	first := r.prepare("SELECT ?", 7, 1, 1)
+	r.prepare("DO ?", 8, 0, 1)
+	want := func(command []byte, id uint32) {
+		t.Helper()
+		if sent, _ := r.run(command, okay(auto)); getID(sent) != id {
+			t.Errorf("the server was asked for statement %d, want %d", getID(sent), id)
+		}
+	}
+	again := func(command []byte, id byte) {
+		t.Helper()
+		if _, _, err := r.core.Peek(command); err != nil {
+			t.Fatal(err)
+		}
+		if r.core.NeedsPrepare(command) == nil {
+			t.Fatal("the statement is not prepared again")
+		}
+		if _, done, err := r.core.Prelude(prepared(uint32(id), 0, 1)); err != nil || !done {
+			t.Fatal(done, err)
+		}
+	}
+	want(execute(lastPrepared, longType, 1, 0, 0, 0), lastPrepared)
+	want(execute(first, longType, 1, 0, 0, 0), 7)
+	r.rebuilt()
+	again(execute(lastPrepared, longType, 1, 0, 0, 0), 1)
+	want(execute(lastPrepared, longType, 1, 0, 0, 0), lastPrepared)
+	again(execute(first, longType, 1, 0, 0, 0), 2)
+	want(execute(lastPrepared, longType, 1, 0, 0, 0), 1) // the server's last is the first one now
+}
+
 func TestTransactionStateIsAskedForAfterAnError(t *testing.T) {
 	r := trackedRig(t)
 	r.sql("BEGIN", auto|wire.StatusInTrans)

@@ -41,7 +41,8 @@ const firstSpareID = 0xBFFFFFFF
 // statements maps client ids to statements. Ids differ from the server's only after the session moved.
 type statements struct {
 	byID    map[uint32]*statement
-	last    *statement
+	last    *statement // that the client prepared last
+	there   *statement // that was prepared last on its server connection, be it by the proxy
 	spare   uint32
 	cursors int
 	longs   int
@@ -93,7 +94,7 @@ func (s *statements) add(st *statement, serverID, generation uint32) {
 		s.spare--
 	}
 	s.byID[st.clientID] = st
-	s.last = st
+	s.last, s.there = st, st
 	s.count(st, true)
 }
 
@@ -104,6 +105,9 @@ func (s *statements) remove(st *statement) {
 	delete(s.byID, st.clientID)
 	if s.last == st {
 		s.last = nil
+	}
+	if s.there == st {
+		s.there = nil
 	}
 }
 
