@@ -28,7 +28,10 @@ func newServeCommand() *cobra.Command {
 		Use:        "serve",
 		SuggestFor: []string{"run", "start"},
 		Short:      "Run the proxy",
-		Args:       arguments(0, 0),
+		Long: "Run the proxy with everything that the configuration describes, until SIGTERM or Ctrl-C: then new clients are refused, open\n" +
+			"transactions may finish (shutdown.grace), and an operation in progress is brought to its end. SIGHUP reads certificates\n" +
+			"again; other changes of the configuration need a restart. The log goes to the standard error.",
+		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := conf.Load(config)
 			if err != nil {

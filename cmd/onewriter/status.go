@@ -26,7 +26,9 @@ func newStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the clusters of a running process",
-		Args:  arguments(0, 0),
+		Long: "Show the state of the clusters, their servers and listeners, and in lines with an exclamation mark what is the matter.\n" +
+			"Exit code 0: the process has answered, whatever the state is; 1: it has not.",
+		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := r.client()
 			if err != nil {
