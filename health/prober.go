@@ -26,6 +26,7 @@ type prober interface {
 
 // order says what a probe should do besides observing.
 type order struct {
+	standby bool // it replicates from a known primary
 	// beatOf asks for the heartbeat row of that server id; 0 for none.
 	beatOf uint32
 }
@@ -51,9 +52,9 @@ type sqlProber struct {
 }
 
 // Where a server's own position takes a statement of its own it is not read with every probe: of the primary, whose last
-// position says what is lost when it dies, with every other one, of standbys for people only.
+// position says what is lost at least when it dies, once a second, of standbys for people only.
 const (
-	ownOfPrimary = 400 * time.Millisecond
+	ownOfPrimary = 900 * time.Millisecond
 	ownOfStandby = 4 * time.Second
 )
 
@@ -118,9 +119,9 @@ func (p *sqlProber) observe(ctx context.Context, o order) (r report, err error) 
 
 // recent is the server's own position if that was read a short while ago.
 func (p *sqlProber) recent(now time.Time, o order) gtid.Position {
-	limit := ownOfStandby
-	if o.beatOf == 0 {
-		limit = ownOfPrimary
+	limit := ownOfPrimary
+	if o.standby {
+		limit = ownOfStandby
 	}
 	if now.Sub(p.ownAt) > limit {
 		p.own = gtid.Position{}

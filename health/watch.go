@@ -87,16 +87,14 @@ func (w *watch) probe(ctx context.Context, begun time.Time) {
 
 // order decides whether the heartbeat row is read this time.
 func (w *watch) order(now time.Time) order {
-	if now.Sub(w.beatAt) < beatReadGap {
-		return order{}
-	}
 	w.m.mu.Lock()
 	id := w.m.state.beatFor(w.index)
 	w.m.mu.Unlock()
-	if id != 0 {
-		w.beatAt = now
+	o := order{standby: id != 0}
+	if o.standby && now.Sub(w.beatAt) >= beatReadGap {
+		w.beatAt, o.beatOf = now, id
 	}
-	return order{beatOf: id}
+	return o
 }
 
 // refresh opens a new connection every few seconds, which shows what clients meet who connect now.
