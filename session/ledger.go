@@ -73,6 +73,9 @@ func (l *ledger) clear() {
 		collation: l.collation, flavor: l.flavor,
 		status: l.status &^ (wire.StatusInTrans | wire.StatusInTransReadonly), pins: l.pins & PinAuth,
 	}
+	if l.flavor == MariaDB { // whose reset brings the character set of the login back
+		l.multibyte = multibyteOf(l.collation)
+	}
 }
 
 // neverReplayed are variables that servers report but whose replay would be wrong or refused: they describe the last

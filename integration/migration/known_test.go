@@ -95,6 +95,8 @@ var knownSequences = []known{
 		{kind: kindPrepare, sql: "SELECT COUNT(*), \"a\" FROM counted WHERE 0"}, query("SET sql_mode='ANSI_QUOTES', NAMES latin1"), query("USE `app drei`"), move,
 	}},
 	{name: "prepared_context_after_reset", steps: []step{{kind: kindReset}, query("PREPARE p1 FROM 'SELECT 1, ''x'''"), query("SET NAMES gbk"), move}, charset: 46},
+	// A byte that is half of a character looks like a backslash.
+	{name: "login_charset_after_reset", charset: 28, steps: []step{{kind: kindReset}, query("SELECT '\xe5\\', @a:=5 -- '"), move}},
 	{name: "prepared_last", flavor: "mariadb", steps: []step{{kind: kindPrepare, sql: "SELECT 1"}, {kind: kindLast}, move, {kind: kindLast}, {kind: kindPrepare, slot: 1, sql: "SELECT 2"}, {kind: kindLast}}},
 	{name: "reset_of_a_statement_after_a_cursor", steps: []step{
 		{kind: kindPrepare, sql: "SELECT 1"}, move, {kind: kindPrepare, slot: slots, sql: "SELECT a FROM app.rows4"},
