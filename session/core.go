@@ -491,7 +491,9 @@ func (c *Core) beginPrepare(pkt []byte) {
 	}
 	if st.effects.Has(sqlclass.UserVariable) {
 		text, _ := c.text(pkt)
-		st.users, _ = sqlclass.UserVariables(text, c.lexing())
+		if users, ok := sqlclass.UserVariables(text, c.lexing()); ok && !c.Streaming() {
+			st.users = users
+		}
 	}
 	c.stmt, c.effects = st, 0
 	c.stmts.last, c.stmts.there = nil, nil // should it fail, "the one prepared last" is none

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -176,6 +177,15 @@ func prepared(id uint32, columns, params byte) []byte {
 		b = append(b, packet(2+i, 3, 'd', 'e', 'f')...)
 	}
 	return b
+}
+
+// numbered repeats format with the numbers below n.
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
 }
 
 // statementCommand is a command about statement id with a body behind the id.

@@ -202,8 +202,17 @@ func (l *ledger) setNames(names string, alone bool) {
 	l.variables = kept
 }
 
+// setText notes a PREPARE. Texts of more than maxTexts together are not kept.
 func (l *ledger) setText(name, sql string) {
 	l.dropText(name)
+	size := len(sql)
+	for i := range l.texts {
+		size += len(l.texts[i].sql)
+	}
+	if size > maxTexts {
+		l.pins |= PinUninspected
+		return
+	}
 	l.texts = append(l.texts, preparedText{name: name, sql: sql, context: l.context()})
 }
 

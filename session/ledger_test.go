@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -277,6 +278,18 @@ func TestLoginIsStripped(t *testing.T) {
 	if c.Schema() != "app" {
 		t.Errorf("schema %q", c.Schema())
 	}
+}
+
+func TestTextsOfPrepareAreBounded(t *testing.T) {
+	r := trackedRig(t)
+	half := strings.Repeat("1", maxTexts/8)
+	for i := range 7 {
+		r.sql(fmt.Sprintf("PREPARE p%d FROM 'SELECT %s'", i, half), auto, stateChanged...)
+	}
+	r.sql(fmt.Sprintf("PREPARE p1 FROM 'SELECT %s'", half), auto, stateChanged...)
+	r.wantPins(0)
+	r.sql(fmt.Sprintf("PREPARE p7 FROM 'SELECT %s'", half), auto, stateChanged...)
+	r.wantPins(PinUninspected)
 }
 
 func TestLastGTID(t *testing.T) {

@@ -20,7 +20,7 @@ type statement struct {
 	typeCount  int    // how many types these are
 	effects    sqlclass.Effect
 	context    context
-	users      []string // user variables that it names, if it assigns any
+	users      []string // user variables that it names, if it assigns any; nil if they are not known
 	verb       sqlclass.Verb
 	readOnly   bool
 	sentTypes  bool // the present server connection knows types
@@ -52,8 +52,8 @@ type statements struct {
 	unkept int
 }
 
-// maxTexts bounds the texts of the prepared statements of a session, in bytes. What is prepared beyond it pins the session
-// until it is closed.
+// maxTexts bounds the texts of the prepared statements of a session, in bytes, those of PREPARE apart. What is prepared beyond
+// it pins the session until it is closed; what PREPARE does, until the connection is reset.
 const maxTexts = 4 << 20
 
 // keepText appends to the text of st, which is not registered yet. It reports false when that was too much: none of it is

@@ -99,16 +99,20 @@ func (t *trackers) set(name string, s sqlclass.Assignment) {
 		t.variables, t.all = nil, value == "*"
 		if !usual && !t.all {
 			t.variables = names(value)
+			t.everything = t.everything || len(t.variables) > maxNamed
 		}
 	}
 }
 
-// names are the words of a list with commas; never nil.
+// maxNamed is how many variables a client can name as those to report. One that names more is told everything.
+const maxNamed = 1000
+
+// names are the words of a list with commas, maxNamed+1 at most; never nil.
 func names(list string) []string {
 	out := []string{}
 	for n := range strings.SplitSeq(list, ",") {
-		if n = strings.TrimSpace(n); n != "" && !slices.Contains(out, n) {
-			out = append(out, n)
+		if n = strings.TrimSpace(n); n != "" && len(out) <= maxNamed && !slices.Contains(out, n) {
+			out = append(out, strings.Clone(n))
 		}
 	}
 	return out

@@ -26,6 +26,7 @@ func TestTrackingClientSeesWhatItAskedFor(t *testing.T) {
 		{[]string{"SET session_track_system_variables='*'"}, [][]byte{schema, autocommit, mode}},
 		{[]string{"SET session_track_system_variables=''"}, [][]byte{schema}},
 		{[]string{"SET session_track_system_variables='*'", "SET session_track_system_variables=DEFAULT"}, [][]byte{schema, autocommit}},
+		{[]string{"SET session_track_system_variables='" + numbered("v%d,", 200_000) + "'"}, [][]byte{all}},
 		{[]string{"SET GLOBAL session_track_state_change=1"}, [][]byte{schema, autocommit}},
 		{[]string{"SET session_track_system_variables=CONCAT(@@session_track_system_variables, ',sql_mode')"}, [][]byte{all}},
 	} {

@@ -12,7 +12,9 @@ import (
 
 const (
 	// maxUserVariables is how many user variables a session can have and still move.
-	maxUserVariables = 128
+	maxUserVariables = sqlclass.MaxUserVariables
+	// maxConstant is how long a value may be that is kept from the text of its assignment, in bytes.
+	maxConstant = 4 << 10
 	// maxFetched bounds the values of all of them, in bytes of the answer; strings count twice.
 	maxFetched = 1 << 20
 )
@@ -138,6 +140,7 @@ func (c *Core) learnUserVariables() {
 	}
 	if c.cmd.Code != wire.ComQuery {
 		if c.stmt != nil {
+			u.lost = u.lost || c.stmt.users == nil
 			u.assigned(c.stmt.users, false)
 		}
 		return
@@ -154,8 +157,8 @@ func (c *Core) learnUserVariables() {
 			continue
 		}
 		v.forget()
-		if strings.EqualFold(a.Value, "null") {
-			continue // its type is that of the value before
+		if strings.EqualFold(a.Value, "null") || len(a.Value) > maxConstant {
+			continue // the type of NULL is that of the value before
 		}
 		v.source, v.charsets = a.Value, 0
 		if a.Value[0] == '\'' {

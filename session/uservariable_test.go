@@ -30,6 +30,7 @@ func TestUserVariablesAfterLoss(t *testing.T) {
 		{"string that the mode decides", func(r *rig) { r.sql(`SET @a='a\'b'`, auto, stateChanged...) }, ""},
 		{"select into, unreported", func(r *rig) { r.sql("SELECT 1 INTO @a", auto) }, ""},
 		{"in a statement that fails", func(r *rig) { r.run(query("SELECT @a:=1, f FROM t"), refusal(1146)) }, ""},
+		{"long string", func(r *rig) { r.sql("SET @a='"+strings.Repeat("x", maxConstant)+"'", auto, stateChanged...) }, ""},
 		{"constant before a routine ran", func(r *rig) { r.sql("SET @a=1", auto); r.sql("CALL p()", auto) }, ""},
 		{"constant before a function ran", func(r *rig) { r.sql("SET @a=1", auto); r.sql("SELECT app.f()", auto) }, ""},
 		{"constant before a text is executed that names it", func(r *rig) {
@@ -156,5 +157,19 @@ func TestFetchOfTooMuch(t *testing.T) {
 		t.Fatal("no error")
 	}
 	r.core.Detach()
+	r.wantPins(PinUserVariable)
+}
+
+// More variables than are told apart pin, in time that is in proportion to the length of the text.
+func TestManyUserVariables(t *testing.T) {
+	sql := "SET " + numbered("@a%d=1,", 80_000) + "@a=1"
+	r := trackedRig(t)
+	r.run(query(sql), refusal(1064))
+	r.wantPins(PinUserVariable)
+
+	r = trackedRig(t)
+	id := r.prepare(sql, 1, 0, 0)
+	r.wantPins(0)
+	r.run(statementCommand(wire.ComStmtExecute, id, 0, 1, 0, 0, 0), okay(auto))
 	r.wantPins(PinUserVariable)
 }

@@ -1,6 +1,10 @@
 package sqlclass
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 // The right column is Statement.String: verb, number if more than one, "ro",
 // transaction control, effects.
@@ -286,5 +290,24 @@ func TestNames(t *testing.T) {
 		if v.String() == "" {
 			t.Errorf("verb %d has no name", v)
 		}
+	}
+}
+
+// A text full of dollar quotes without an end is not searched again for each of them.
+func TestUnclosedDollarQuotes(t *testing.T) {
+	few := "SELECT 1"
+	for range maxUnclosed {
+		few += " $a$ $b$ $a$ $b$"
+	}
+	var b strings.Builder
+	b.WriteString("SELECT 1")
+	for i := range 1 << 17 {
+		fmt.Fprintf(&b, " $%d$", i)
+	}
+	if s := Classify([]byte(few), Options{}); s.Effects.Has(Unclear) {
+		t.Errorf("%v", s)
+	}
+	if s := Classify([]byte(b.String()), Options{}); !s.Effects.Has(Unclear) || s.ReadOnly {
+		t.Errorf("%v", s)
 	}
 }

@@ -51,8 +51,12 @@ type lexer struct {
 	sawExec   bool // there was an executable comment
 	sawEscape bool // there was a backslash within quotes
 	sawDollar bool // there were dollar quotes
-	broken    bool // the text ended within quotes or a comment
+	unclosed  int  // how many dollar quotes had no end
+	broken    bool // the text ended within quotes or a comment, or has too many unclosed
 }
+
+// maxUnclosed is how often the whole text is searched for the end of dollar quotes in vain.
+const maxUnclosed = 16
 
 const (
 	classWord  = 1 << iota // part of an identifier
@@ -296,8 +300,13 @@ func (l *lexer) endOfDollarQuotes() int {
 		return 0
 	}
 	tag := l.src[l.pos : i+1]
+	if l.unclosed == maxUnclosed {
+		l.broken = true
+		return 0
+	}
 	n := bytes.Index(l.src[i+1:], tag)
 	if n < 0 {
+		l.unclosed++
 		return 0
 	}
 	return i + 1 + n + len(tag)

@@ -1,10 +1,13 @@
 package sqlclass
 
+// MaxUserVariables is how many user variables of a text are told apart.
+const MaxUserVariables = 128
+
 // UserVariables returns the names of all user variables in sql, in lower case and
 // without @ and quotes, each once and in the order of their first appearance:
 // those that the text assigns are among them. The texts of PREPARE and EXECUTE
 // IMMEDIATE are looked into. It is false when the text could not be followed to its
-// end.
+// end, or has more than [MaxUserVariables] of them.
 func UserVariables(sql []byte, opt Options) (names []string, ok bool) {
 	return userVariables(nil, sql, opt, 0)
 }
@@ -22,7 +25,9 @@ func userVariables(names []string, sql []byte, opt Options, depth int) ([]string
 		case tokenEnd:
 			return names, !r.lex.broken
 		case tokenUserVar:
-			names = appendName(names, r.userName(t))
+			if names = appendName(names, r.userName(t)); len(names) > MaxUserVariables {
+				return names[:MaxUserVariables], false
+			}
 		case tokenString:
 			if !dynamic {
 				break
