@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -18,11 +19,9 @@ type remote struct {
 }
 
 func (r *remote) flags(cmd *cobra.Command) {
-	address := os.Getenv("ONEWRITER_ADMIN")
-	if address == "" {
-		address = client.DefaultAddress
-	}
-	cmd.Flags().StringVar(&r.address, "admin", address, "address of the admin endpoint (environment: ONEWRITER_ADMIN)")
+	// The second is the option of the process itself: beside it, in its container, nothing more has to be set.
+	address := cmp.Or(os.Getenv("ONEWRITER_ADMIN"), os.Getenv("ONEWRITER_ADMIN_ADDRESS"), client.DefaultAddress)
+	cmd.Flags().StringVar(&r.address, "admin", address, "address of the admin endpoint (environment: ONEWRITER_ADMIN, else ONEWRITER_ADMIN_ADDRESS)")
 	cmd.Flags().StringVar(&r.tokenFile, "token-file", "", "file with the admin token (else the environment variable ONEWRITER_ADMIN_TOKEN)")
 }
 

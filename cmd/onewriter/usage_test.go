@@ -34,6 +34,18 @@ func TestWhatWasMeant(t *testing.T) {
 	}
 }
 
+// TestAdminAddress checks where commands look for the process.
+func TestAdminAddress(t *testing.T) {
+	t.Setenv("ONEWRITER_ADMIN_ADDRESS", "127.0.0.1:2")
+	if out, code := execute(t, "status"); code != exitFailed || !strings.Contains(out, "127.0.0.1:2:") {
+		t.Errorf("the option of the process: %d %s", code, out)
+	}
+	t.Setenv("ONEWRITER_ADMIN", "127.0.0.1:1")
+	if out, code := execute(t, "status"); code != exitFailed || !strings.Contains(out, "127.0.0.1:1:") {
+		t.Errorf("the variable for commands: %d %s", code, out)
+	}
+}
+
 // TestDefaultFile checks that all commands look for the same file when none is named.
 func TestDefaultFile(t *testing.T) {
 	t.Chdir(t.TempDir())
