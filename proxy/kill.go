@@ -46,6 +46,10 @@ func (s *clientSession) serveKill(cmd session.Command, wasBusy bool) error {
 	if target == nil {
 		return s.forward(cmd, wasBusy)
 	}
+	if k.Kind == sqlclass.KillConnection && target != s {
+		target.kills.Add(1)
+		defer target.kills.Add(-1)
+	}
 	w, here := target.where.Load(), s.where.Load()
 	switch {
 	case w == nil:

@@ -472,6 +472,9 @@ func (s *clientSession) serverFailed(cmd session.Command, inTxn bool, err error)
 	cut := s.core.Started() || s.core.Streaming()
 	s.dropServer()
 	s.cluster.metrics.serverLost.Inc()
+	if s.kills.Load() > 0 { // the server hangs up before it tells the one who kills
+		return errors.Join(errMidResponse, errKilled)
+	}
 	var out *clientError
 	switch {
 	case cmd.ReadOnly && !inTxn:

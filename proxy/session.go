@@ -44,6 +44,7 @@ type clientSession struct {
 	activity atomic.Uint32
 	abortion atomic.Pointer[abortion]
 	ended    atomic.Pointer[abortion] // why the session has to end, if it has
+	kills    atomic.Int32             // attempts to kill the connection that no server has answered yet
 	origin   atomic.Pointer[origin]
 	knownID  atomic.Uint32 // connection id in the client's handshake; 0 before
 	where    atomic.Pointer[placement]
