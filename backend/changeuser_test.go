@@ -27,7 +27,7 @@ func (f *frontend) changeUser(ctx context.Context, client *wire.PacketConn, serv
 		DefaultPlugin: server.AuthPlugin,
 		Backend: func(ctx context.Context, secret auth.Secret) ([]byte, error) {
 			return server.ChangeUser(ctx, backend.LoginParams{
-				User: command.User, Secret: secret, Database: command.Database, Charset: byte(command.Charset), Client: client,
+				User: command.User, Secret: secret, Database: command.Database, Charset: command.Charset, Client: client,
 			})
 		},
 	})

@@ -163,7 +163,7 @@ func (f *frontend) login(ctx context.Context, client *wire.PacketConn) (*backend
 		CanSwitch: response.Capabilities.Has(wire.ClientPluginAuth), DefaultPlugin: greeting.AuthPlugin, Source: "127.0.0.1",
 		Backend: func(ctx context.Context, secret auth.Secret) (ok []byte, err error) {
 			server, ok, err = greeted.Login(ctx, backend.LoginParams{
-				User: response.User, Secret: secret, Database: response.Database, Charset: response.Charset,
+				User: response.User, Secret: secret, Database: response.Database, Charset: uint16(response.Charset),
 				Capabilities: response.Capabilities &^ wire.ClientSessionTrack, MaxPacket: response.MaxPacket,
 				Attrs: response.Attrs, Client: client,
 			})

@@ -23,7 +23,7 @@ type LoginParams struct {
 	User     string
 	Secret   auth.Secret
 	Database string
-	Charset  byte // collation id, as the client sent it
+	Charset  uint16 // collation id, as the client sent it; a login has room for 255, ChangeUser for all
 	// Capabilities are those in use with the client; the server gets them with session tracking added, and without
 	// what each hop settles for itself.
 	Capabilities wire.Capability
@@ -153,7 +153,7 @@ func (p LoginParams) response(server wire.Capability) wire.HandshakeResponse {
 		caps |= server & wire.ClientConnectAttrs
 	}
 	return wire.HandshakeResponse{
-		Capabilities: caps, MaxPacket: p.MaxPacket, Charset: p.Charset, User: p.User, Database: p.Database, Attrs: p.Attrs,
+		Capabilities: caps, MaxPacket: p.MaxPacket, Charset: byte(p.Charset), User: p.User, Database: p.Database, Attrs: p.Attrs,
 	}
 }
 
@@ -189,7 +189,7 @@ func firstPlugin(s auth.Secret, greeting string) string {
 func (c *Conn) ChangeUser(ctx context.Context, p LoginParams) ([]byte, error) {
 	pc := wire.NewPacketConn(c.Conn)
 	command := wire.ChangeUser{
-		User: p.User, Database: p.Database, Charset: uint16(p.Charset), Plugin: relayPlugin, Attrs: p.Attrs,
+		User: p.User, Database: p.Database, Charset: p.Charset, Plugin: relayPlugin, Attrs: p.Attrs,
 	}
 	talk := conversation{server: pc, client: p.Client, secret: p.Secret}
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)

@@ -153,7 +153,7 @@ func (s *clientSession) killElsewhere(w *placement, k session.Kill) error {
 	}
 	defer logins.free()
 	p := s.login
-	p.Database = ""
+	p.Database, p.Charset = "", uint16(s.core.LoginCollation())
 	p.Capabilities &^= wire.ClientQueryAttributes
 	conn, _, err := s.cluster.connect(ctx, w.instance, p)
 	if err != nil {

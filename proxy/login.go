@@ -164,7 +164,7 @@ func (s *clientSession) greeting() wire.Greeting {
 // authenticate runs the exchange with the client; the server judges.
 func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketConn, r wire.HandshakeResponse, shown *tls.Certificate) error {
 	s.login = backend.LoginParams{
-		User: r.User, Database: r.Database, Charset: r.Charset, Capabilities: r.Capabilities.WithoutCompression(),
+		User: r.User, Database: r.Database, Charset: uint16(r.Charset), Capabilities: r.Capabilities.WithoutCompression(),
 		MaxPacket: r.MaxPacket, Attrs: s.attributes(r.Attrs), Origin: s.origin.Load().Header,
 	}
 	var conn *backend.Conn
@@ -289,7 +289,7 @@ func (s *clientSession) changeUser() error {
 
 	s.login.User, s.login.Database, s.login.Attrs = cu.User, cu.Database, s.attributes(cu.Attrs)
 	if cu.Charset != 0 {
-		s.login.Charset = byte(cu.Charset)
+		s.login.Charset = cu.Charset
 	}
 	result, err := s.cluster.config.Authenticator.Login(ctx, auth.Request{
 		Client: client, User: cu.User, Plugin: cu.Plugin, Salt: s.salt, Switch: true,

@@ -253,7 +253,9 @@ func (s *clientSession) place(d router.Decision) error {
 	ctx, cancel := context.WithTimeout(s.waitCtx(), s.cluster.config.ConnectTimeout)
 	defer cancel()
 	s.login.Database = s.core.Schema()
-	conn, _, err := s.cluster.connect(ctx, d.Target, s.login)
+	p := s.login
+	p.Charset = uint16(s.core.LoginCollation())
+	conn, _, err := s.cluster.connect(ctx, d.Target, p)
 	if err != nil {
 		s.berth.leave()
 		if cause := s.interrupted(); cause != nil {

@@ -1,5 +1,10 @@
 package session
 
+import (
+	"math"
+	"strings"
+)
+
 // charsetIDs are the ids below 256 of the collations of each character set that a client can log in with, the same on all
 // servers (information_schema.collations of MariaDB 10.11 and MySQL 9.7). Ranges are inclusive.
 var charsetIDs = map[string][][2]byte{
@@ -16,14 +21,56 @@ var charsetIDs = map[string][][2]byte{
 	"utf8mb4": {{45, 46}, {224, 247}, {255, 255}},
 }
 
-// charsetOf is the character set of a collation, "" if clients cannot log in with it: servers use their default then.
-func charsetOf(collation byte) string {
+// charsetOf is the character set of a collation, "" if clients cannot log in with it: servers use their default then. Above 255
+// there are the newer collations of MySQL, all of utf8mb4, and MariaDB's: from 1024 on those without padding of the collation
+// 1024 below, and of Unicode
+// (information_schema.collations of MariaDB 10.11).
+func charsetOf(collation uint16) string {
+	switch {
+	case collation >= 1024 && collation < 1280:
+		collation -= 1024
+	case collation >= 576 && collation < 608, collation >= 2048 && collation < 2304:
+		return "utf8mb3"
+	case collation > math.MaxUint8:
+		return "utf8mb4"
+	}
 	for name, ranges := range charsetIDs {
 		for _, r := range ranges {
-			if r[0] <= collation && collation <= r[1] {
+			if uint16(r[0]) <= collation && collation <= uint16(r[1]) {
 				return name
 			}
 		}
 	}
 	return ""
+}
+
+// utf8mb4General is utf8mb4_general_ci, which every server has.
+const utf8mb4General = 45
+
+// LoginCollation is the id of the collation to name when the session logs in on another connection: that of its own login, unless
+// it has no room in a login, or would make the server read the name of the schema, which it has reported in UTF-8, in another
+// character set. Attach sets the character sets right then.
+func (c *Core) LoginCollation() byte {
+	l := &c.ledger
+	charset := charsetOf(l.collation)
+	unreadable := l.schemaUTF8 && !isASCII(l.schema) && charset != "" && !strings.HasPrefix(charset, "utf8")
+	if unreadable || l.collation > math.MaxUint8 {
+		return utf8mb4General
+	}
+	return byte(l.collation)
+}
+
+// loginSQL sets what the login would have set with the session's own collation; "" where it has. The results' collation, which
+// metadata shows, is set on MySQL only: there the id of any collation stands for a character set, MariaDB takes none of the others
+// than the default.
+func (c *Core) loginSQL() string {
+	charset, id := c.ledger.loginCharset()
+	if uint16(c.LoginCollation()) == c.ledger.collation || charset == "DEFAULT" {
+		return ""
+	}
+	if c.config.Flavor == MySQL {
+		charset = id
+	}
+	return "SET SESSION character_set_client=" + charset + ",SESSION character_set_results=" + charset +
+		",SESSION collation_connection=" + id
 }

@@ -30,8 +30,8 @@ type Config struct {
 	Client wire.Capability // agreed with the client
 	Server wire.Capability // agreed with the server
 	Schema string          // default schema asked for at login
-	// Collation is the id of the collation that the client named at login, its low byte.
-	Collation byte
+	// Collation is the id of the collation that the client named at login, or at a change of user: only there it can be above 255.
+	Collation uint16
 	// Relayed says that the account's plugin left no secret: the session cannot log in a second time.
 	Relayed bool
 }

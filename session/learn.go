@@ -32,7 +32,7 @@ func (c *Core) learnOK(o *wire.OK) {
 				c.learnVariable(e)
 			}
 		case wire.TrackSchema:
-			c.saw.schema, c.ledger.used = true, true
+			c.saw.schema, c.ledger.used, c.ledger.schemaUTF8 = true, true, true
 			if c.ledger.schema != string(e.Value) {
 				c.ledger.schema = string(e.Value)
 			}

@@ -30,7 +30,9 @@ type ledger struct {
 	// collation too, which metadata shows. Character sets in variables were set after it.
 	names     string
 	flavor    Flavor
-	collation byte // id of the collation named at login
+	collation uint16 // id of the collation named at login
+	// schemaUTF8: a server has reported schema, in UTF-8; the client named it in its own character set
+	schemaUTF8 bool
 	// settings is cached by context; settingsAt is the settingsCount that it is of
 	settings                  string
 	settingsAt, settingsCount uint32
@@ -62,7 +64,7 @@ type ledger struct {
 	multibyte sqlclass.Multibyte
 }
 
-func newLedger(schema string, collation byte, flavor Flavor) ledger {
+func newLedger(schema string, collation uint16, flavor Flavor) ledger {
 	return ledger{schema: schema, option: -1, charsets: 1, collation: collation, flavor: flavor}
 }
 
@@ -70,7 +72,7 @@ func newLedger(schema string, collation byte, flavor Flavor) ledger {
 func (l *ledger) clear() {
 	*l = ledger{
 		schema: l.schema, role: l.role, roleUnknown: l.roleUnknown, option: l.option, reset: true, txnChars: l.txnChars[:0], lastGTID: l.lastGTID, command: l.command, charsets: l.charsets + 1,
-		collation: l.collation, flavor: l.flavor,
+		collation: l.collation, schemaUTF8: l.schemaUTF8, flavor: l.flavor,
 		status: l.status &^ (wire.StatusInTrans | wire.StatusInTransReadonly), pins: l.pins & PinAuth,
 	}
 	if l.flavor == MariaDB { // whose reset brings the character set of the login back
@@ -148,11 +150,11 @@ func (l *ledger) dropTransaction() {
 }
 
 // multibyteOf is the shape of a collation's character set: big5, sjis, gbk, cp932 and gb18030 are of one that matters.
-func multibyteOf(collation byte) sqlclass.Multibyte {
-	switch collation {
-	case 1, 84, 28, 87, 248, 249, 250:
+func multibyteOf(collation uint16) sqlclass.Multibyte {
+	switch charsetOf(collation) {
+	case "big5", "gbk", "gb18030":
 		return sqlclass.DoubleByte
-	case 13, 88, 95, 96:
+	case "sjis", "cp932":
 		return sqlclass.ShiftJIS
 	default:
 		return sqlclass.ASCIISafe

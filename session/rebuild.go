@@ -30,6 +30,9 @@ func (c *Core) Attach() []byte {
 	if c.tracking {
 		b = c.appendQuery(b, c.trackingSQL(), setUpTracking)
 	}
+	if sql := c.loginSQL(); sql != "" {
+		b = c.appendQuery(b, sql, "restore the character sets of the login")
+	}
 	if sql := c.variablesSQL(); sql != "" {
 		b = c.appendQuery(b, sql, "restore session variables")
 	}

@@ -23,7 +23,7 @@ func (g generator) pick(list ...string) string { return list[g.IntN(len(list))] 
 
 // sequence makes one: some steps, a move or the death of the server connection, some more, perhaps again.
 func (g generator) sequence() sequence {
-	q := sequence{caps: ordinary, charset: []byte{45, 8, 33, 46, 28}[g.IntN(5)], user: g.pick("app", "app", otherUser), schema: g.pick("app", "app", "", "app_two")}
+	q := sequence{caps: ordinary, charset: []uint16{45, 8, 33, 46, 28}[g.IntN(5)], user: g.pick("app", "app", otherUser), schema: g.pick("app", "app", "", "app_two")}
 	if g.IntN(2) == 0 {
 		q.caps |= wire.ClientDeprecateEOF
 	}

@@ -25,7 +25,7 @@ type known struct {
 	flavor  string // of the only flavour that it is for
 	plain   bool   // results end with EOF packets, which have no room for reports
 	schema  string // "" is app
-	charset byte   // 0 is 45
+	charset uint16 // 0 is 45; above 255 by a change of user only
 	steps   []step
 }
 
@@ -38,6 +38,10 @@ var knownSequences = []known{
 		{kind: kindPrepare, sql: "SET NAMES latin1 COLLATE latin1_bin"}, {kind: kindExecute}, {kind: kindClose}, move,
 	}},
 	{name: "set_character_set", steps: []step{query("SET NAMES utf8mb4 COLLATE utf8mb4_bin"), query("SET CHARACTER SET latin1"), move}},
+	{name: "schema_in_another_character_set", charset: 8, steps: []step{query("USE `app_\xe9`"), move, query("SELECT '\xe9'"), kill, {kind: kindReset}, move}},
+	{name: "schema_of_a_login_in_another_character_set", charset: 28, schema: "app_\xa8\xa6", steps: []step{ping, move, kill}},
+	{name: "collation_of_a_change_of_user", flavor: "mysql", charset: 309, steps: []step{{kind: kindChangeUser, sql: otherUser}, move, kill}},
+	{name: "schema_beside_a_collation", flavor: "mysql", charset: 47, steps: []step{query("USE `app_\xe9`"), move, kill}},
 	{name: "login_collation", charset: 46, steps: []step{move, ping, kill}},
 	{name: "set_statement", flavor: "mariadb", steps: []step{query("SET STATEMENT sort_buffer_size=100000 FOR SELECT 1"), query("SELECT 1"), move}},
 	{name: "autocommit", steps: []step{query("SET autocommit=0"), move, ping, kill}},

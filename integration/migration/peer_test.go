@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"regexp"
 	"slices"
@@ -33,7 +34,7 @@ const ordinary = wire.ClientMySQL | wire.ClientLongFlag | wire.ClientConnectWith
 type peer struct {
 	conn    net.Conn
 	caps    wire.Capability
-	charset byte
+	charset uint16
 	salt    []byte
 	mysql   bool
 	seq     byte
@@ -58,7 +59,7 @@ type handle struct {
 }
 
 // dial logs in.
-func dial(addr, user, password, schema string, caps wire.Capability, charset byte) (*peer, error) {
+func dial(addr, user, password, schema string, caps wire.Capability, charset uint16) (*peer, error) {
 	conn, err := net.DialTimeout("tcp", addr, peerTimeout)
 	if err != nil {
 		return nil, err
@@ -85,13 +86,20 @@ func (p *peer) login(user, password, schema string, caps wire.Capability) error 
 	p.caps = caps & (g.Capabilities | wire.ClientMySQL)
 	p.tracker = wire.NewTracker(wire.Features{DeprecateEOF: p.caps.Has(wire.ClientDeprecateEOF)})
 	r := wire.HandshakeResponse{
-		Capabilities: p.caps, MaxPacket: 1 << 30, Charset: p.charset, User: user, Auth: scramble(g.AuthPlugin, password, p.salt),
+		Capabilities: p.caps, MaxPacket: 1 << 30, Charset: p.loginCharset(), User: user, Auth: scramble(g.AuthPlugin, password, p.salt),
 		Database: schema, Plugin: g.AuthPlugin,
 	}
 	if err := p.write(r.AppendTo(nil)); err != nil {
 		return err
 	}
 	return p.prove(password)
+}
+
+func (p *peer) loginCharset() byte {
+	if p.charset > math.MaxUint8 {
+		return 45
+	}
+	return byte(p.charset)
 }
 
 func scramble(plugin, password string, salt []byte) []byte {
@@ -313,7 +321,7 @@ func (p *peer) changeUser(user, password, schema string) error {
 	p.limit()
 	p.seq = 0
 	plugin := "mysql_native_password"
-	u := wire.ChangeUser{User: user, Auth: scramble(plugin, password, p.salt), Database: schema, Charset: uint16(p.charset), Plugin: plugin}
+	u := wire.ChangeUser{User: user, Auth: scramble(plugin, password, p.salt), Database: schema, Charset: p.charset, Plugin: plugin}
 	if err := p.write(u.AppendTo(nil, p.caps)); err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func placeOf(t testing.TB, f mysqltest.Flavor) *place {
 func furnish(ctx context.Context, f mysqltest.Flavor, db *sql.DB) error {
 	list := mysqltest.Accounts(f)
 	list = append(list,
-		"CREATE DATABASE app_two", "CREATE DATABASE `app drei` CHARACTER SET latin1",
+		"CREATE DATABASE app_two", "CREATE DATABASE `app_é`", "CREATE DATABASE `app drei` CHARACTER SET latin1",
 		"CREATE USER '"+otherUser+"'@'%' IDENTIFIED BY '"+mysqltest.AppPassword+"'",
 		"GRANT PROCESS ON *.* TO app@'%'", "GRANT PROCESS ON *.* TO "+otherUser+"@'%'",
 		"CREATE ROLE reader", "CREATE ROLE writer", "GRANT SELECT ON app.* TO reader", "GRANT INSERT ON app.* TO writer",

@@ -19,7 +19,7 @@ import (
 // sequence is what happens to one session.
 type sequence struct {
 	caps    wire.Capability
-	charset byte
+	charset uint16
 	user    string
 	schema  string
 	steps   []step
