@@ -187,8 +187,13 @@ func globalWork(x flavor.Session) bool {
 	return strings.Contains(x.State, "global read lock") || strings.Contains(x.State, "backup lock")
 }
 
+// firstWords is the beginning of a statement for a person, up to the first literal or list: it goes to the log as well, and
+// what is in quotes may be a password.
 func firstWords(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
+	if i := strings.IndexAny(s, `'"(=`); i >= 0 {
+		s = s[:i] + "..."
+	}
 	if len(s) > 60 {
 		return s[:60] + "..."
 	}
