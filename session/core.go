@@ -60,6 +60,7 @@ type Core struct {
 	cont     bool            // another packet of the same command follows
 	infile   bool
 	saw      observed
+	owed     bool   // the server was asked for a report that an EOF packet had no room for
 	charsets uint32 // count of character set changes when the command under way began
 	scratch  []byte
 	prelude  prelude

@@ -314,7 +314,11 @@ const explained = sqlclass.UserVariable | sqlclass.SetVariable | sqlclass.SetNam
 func (c *Core) explain(e sqlclass.Effect) {
 	// An EOF packet has the flag but no room for the state. The transaction's own state sets it too, so that it tells
 	// something only where code ran that is not in the text.
-	if c.saw.eofState && e.Has(sqlclass.Opaque|sqlclass.UnknownFunction|sqlclass.Unclear) {
+	ran := e.Has(sqlclass.Opaque | sqlclass.UnknownFunction | sqlclass.Unclear)
+	if c.saw.eofState && ran {
+		c.ledger.pins |= PinRoutine
+	}
+	if ran && e.Has(sqlclass.TrackerVariable) { // maybe nothing was to be reported when it did
 		c.ledger.pins |= PinRoutine
 	}
 	if !c.saw.state {

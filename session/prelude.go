@@ -109,7 +109,7 @@ func (c *Core) learnPing(payload []byte) {
 	if err != nil {
 		return // Feed has parsed it before
 	}
-	c.saw.state = false
+	c.saw.state, c.owed = false, false
 	c.learnOK(&o)
 	c.explain(c.effects)
 }

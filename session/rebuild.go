@@ -62,6 +62,7 @@ func (c *Core) Attach() []byte {
 // Detach says that the session has no server connection any more. A transaction or lock is gone with it.
 func (c *Core) Detach() {
 	c.attached = false
+	c.unreported()
 	c.ledger.dropTransaction()
 }
 

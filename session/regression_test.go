@@ -99,6 +99,66 @@ func TestCloseOnANewServerConnection(t *testing.T) {
 	}
 }
 
+// Results that end with EOF packets leave a report to the answer to a ping. If the connection is lost before that, nobody knows
+// what a routine did.
+func TestReportThatIsLost(t *testing.T) {
+	def, eof := packet(2, 3, 'd', 'e', 'f'), packet(3, 0xFE, 0, 0, byte(auto), 0)
+	answer := bytes.Join([][]byte{packet(1, 1), def, eof, eof}, nil)
+	ping := []byte{1, 0, 0, 0, wire.ComPing}
+	for _, c := range []struct {
+		name     string
+		flavor   Flavor
+		sql      string
+		answered bool
+		want     Pin
+	}{
+		{"mysql", MySQL, "CALL p()", false, PinRoutine},
+		{"mysql, answered", MySQL, "CALL p()", true, 0},
+		{"mysql, transaction", MySQL, "SELECT 1", false, 0},
+		{"mariadb, which would have set a flag", MariaDB, "CALL p()", false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const caps = wire.ClientProtocol41
+			r := newRig(t, Config{Flavor: c.flavor, Client: caps, Server: caps | wire.ClientSessionTrack})
+			if c.sql == "SELECT 1" {
+				r.sql("SET TRANSACTION READ ONLY", auto, change(wire.TrackTxnChars, str("SET TRANSACTION READ ONLY;")...)...)
+			}
+			r.run(query(c.sql), answer)
+			if b := r.core.FollowUp(); !bytes.Equal(b, ping) {
+				t.Fatalf("follow-up %x, want a ping", b)
+			}
+			if c.answered {
+				if _, done, err := r.core.Prelude(okay(auto)); !done || err != nil {
+					t.Fatal(done, err)
+				}
+			}
+			r.core.Detach()
+			r.wantPins(c.want)
+			if c.want == 0 {
+				if got := r.attach(); len(got) != 1 { // beside what sets up the trackers
+					t.Errorf("rebuilt with %q", got)
+				}
+			}
+		})
+	}
+}
+
+// What asks for a report and what sets up the trackers again go together.
+func TestFollowUpOfSeveralStatements(t *testing.T) {
+	const caps = wire.ClientProtocol41 | wire.ClientMultiStatements
+	r := newRig(t, Config{Flavor: MySQL, Client: caps, Server: caps | wire.ClientSessionTrack})
+	def, eof := packet(2, 3, 'd', 'e', 'f'), packet(3, 0xFE, 0, 0, byte(auto), 0)
+	r.run(query("SET session_track_schema=0; CALL p()"), bytes.Join([][]byte{okay(auto | wire.StatusMoreResults), packet(1, 1), def, eof, eof}, nil))
+	sent := packets(t, r.core.FollowUp())
+	if len(sent) != 2 || sent[0][0] != wire.ComPing || !bytes.Contains(sent[1], []byte("session_track_schema=1")) {
+		t.Fatalf("follow-up %q", sent)
+	}
+	if _, done, err := r.core.Prelude(append(okay(auto), okay(auto)...)); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	r.wantPins(PinRoutine)
+}
+
 func TestIdleSessionsKeepNoLongText(t *testing.T) {
 	r := trackedRig(t)
 	r.sql("SET @a='"+strings.Repeat("a", maxScratch)+"'", auto, stateChanged...)

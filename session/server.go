@@ -160,26 +160,46 @@ func (c *Core) Doubtful() bool { return c.saw.failed && (c.Busy() || !c.Autocomm
 
 // FollowUp gives bytes that must go to the server after the command that has just finished, before the next one; nil
 // ordinarily: session tracking is set up again when the client reset the connection or changed the trackers, after an
-// error in a transaction or without autocommit the server is asked whether that goes on, and where a result ended with an EOF packet, what a
-// routine did to the session. Their response is a prelude.
+// error in a transaction or without autocommit the server is asked whether that goes on, and where a result ended with an
+// EOF packet, what a routine did to the session. Their response is a prelude. When that does not come, the session cannot
+// be rebuilt as it was; see Pins.
 func (c *Core) FollowUp() []byte {
-	if c.saw.eof && !c.saw.failed && c.tracking && c.owesReport() {
-		c.prelude.begin(c.features)
-		c.prelude.expect(expectation{command: wire.ComPing, what: "ask for the state of the session"})
-		c.scratch = append(c.scratch[:0], 1, 0, 0, 0, wire.ComPing)
-		return c.scratch
+	if !c.tracking {
+		return nil
 	}
-	if c.tracking && c.Doubtful() {
-		c.prelude.begin(c.features)
-		c.prelude.expect(expectation{command: wire.ComPing, what: "ask for the state of the transaction"})
-		c.scratch = append(c.scratch[:0], 1, 0, 0, 0, wire.ComPing)
-		return c.scratch
-	}
-	undone := c.cmd.Code == wire.ComResetConnection || c.effects.Has(sqlclass.TrackerVariable)
-	if !undone || !c.tracking || (c.saw.failed && !c.effects.Has(sqlclass.Multi)) {
+	c.owed = c.saw.eof && !c.saw.failed && c.owesReport()
+	ask, undone := c.owed || c.Doubtful(), c.trackingUndone()
+	if !ask && !undone {
 		return nil
 	}
 	c.prelude.begin(c.features)
-	c.scratch = c.appendQuery(c.scratch[:0], c.trackingSQL(), setUpTracking)
+	c.scratch = c.scratch[:0]
+	if ask {
+		c.prelude.expect(expectation{command: wire.ComPing, what: "ask for the state of the session"})
+		c.scratch = append(c.scratch, 1, 0, 0, 0, wire.ComPing)
+	}
+	if undone {
+		c.scratch = c.appendQuery(c.scratch, c.trackingSQL(), setUpTracking)
+	}
 	return c.scratch
+}
+
+// trackingUndone reports whether the command that has just finished may have changed the trackers.
+func (c *Core) trackingUndone() bool {
+	undone := c.cmd.Code == wire.ComResetConnection || c.effects.Has(sqlclass.TrackerVariable)
+	return undone && (!c.saw.failed || c.effects.Has(sqlclass.Multi))
+}
+
+// unreported notes that the server connection is gone before it gave the report that it owed. MariaDB has told by a flag
+// whether there is one.
+func (c *Core) unreported() {
+	owed := c.owed && c.config.Flavor == MySQL
+	c.owed = false
+	if !owed {
+		return
+	}
+	c.ledger.txnChars = c.ledger.txnChars[:0]
+	if c.effects.Has(sqlclass.Opaque | sqlclass.UnknownFunction | sqlclass.Unclear) {
+		c.ledger.pins |= PinRoutine
+	}
 }
