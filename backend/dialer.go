@@ -71,8 +71,8 @@ func New(c Config) *Dialer {
 // TCP is how the connections were made.
 func (d *Dialer) TCP() sockopt.Options { return d.config.TCP }
 
-// Greet connects to the server at addr (host:port) and reads its greeting, or takes a connection that was given back
-// less than 5 seconds ago. A server that refuses gives a *wire.ServerError (1040, 1129...), anything else is an error
+// Greet connects to the server at addr (host:port) and reads its greeting, or takes a connection that was given back and is not
+// older than 5 seconds. A server that refuses gives a *wire.ServerError (1040, 1129...), anything else is an error
 // of the network.
 func (d *Dialer) Greet(ctx context.Context, addr string) (*Greeted, error) {
 	if g := d.takeSpare(addr); g != nil {

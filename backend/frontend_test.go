@@ -54,7 +54,7 @@ type frontendOptions struct {
 	explicit   map[string]auth.Secret
 }
 
-var testKeys = sync.OnceValues(func() (*auth.Keys, error) { return auth.LoadKeys(auth.KeyFiles{}) })
+var testKeys = sync.OnceValues(auth.NewKeys)
 
 func newFrontend(t *testing.T, server string, o frontendOptions) *frontend {
 	t.Helper()

@@ -40,19 +40,6 @@ func (m TLSMode) String() string {
 	return "unknown"
 }
 
-// ParseTLSMode reads a mode's name; "" is the default.
-func ParseTLSMode(name string) (TLSMode, error) {
-	if name == "" {
-		return TLSVerify, nil
-	}
-	for i, n := range tlsModeNames {
-		if n == name {
-			return TLSMode(i), nil
-		}
-	}
-	return 0, fmt.Errorf("unknown TLS mode %q: want one of %q", name, tlsModeNames)
-}
-
 // Fingerprint is the SHA-256 of a certificate in DER form.
 type Fingerprint [sha256.Size]byte
 

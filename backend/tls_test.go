@@ -110,17 +110,3 @@ func TestFingerprints(t *testing.T) {
 		}
 	}
 }
-
-func TestTLSModeNames(t *testing.T) {
-	for m := backend.TLSVerify; m <= backend.TLSVerifyFull; m++ {
-		if got, err := backend.ParseTLSMode(m.String()); err != nil || got != m {
-			t.Errorf("%v: got %v, %v", m, got, err)
-		}
-	}
-	if m, err := backend.ParseTLSMode(""); err != nil || m != backend.TLSVerify {
-		t.Errorf("got %v, %v", m, err)
-	}
-	if _, err := backend.ParseTLSMode("yes"); err == nil {
-		t.Error("no error")
-	}
-}

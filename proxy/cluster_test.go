@@ -35,7 +35,7 @@ type testbed struct {
 }
 
 // testKeys are made once: an RSA key takes its time.
-var testKeys = sync.OnceValues(func() (*auth.Keys, error) { return auth.LoadKeys(auth.KeyFiles{}) })
+var testKeys = sync.OnceValues(auth.NewKeys)
 
 func newTestbed(t *testing.T, change func(*Config)) *testbed {
 	t.Helper()

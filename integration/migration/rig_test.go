@@ -100,7 +100,7 @@ func placeOf(t testing.TB, f mysqltest.Flavor) *place {
 		p.root[i] = s.DB()
 	}
 	var err error
-	if p.keys, err = auth.LoadKeys(auth.KeyFiles{}); err != nil {
+	if p.keys, err = auth.NewKeys(); err != nil {
 		t.Fatal(err)
 	}
 	if p.variables, err = p.discover(); err != nil {

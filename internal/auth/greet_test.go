@@ -45,7 +45,7 @@ func response() wire.HandshakeResponse {
 }
 
 func TestGreet(t *testing.T) {
-	keys, err := LoadKeys(KeyFiles{})
+	keys, err := NewKeys()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"os"
 	"time"
 )
 
@@ -28,13 +27,6 @@ const (
 	certificateLife = 10 * 365 * 24 * time.Hour
 )
 
-// KeyFiles names PEM files. Empty names mean: make one at start, as mysqld does.
-type KeyFiles struct {
-	Certificate string // TLS certificate, with its chain
-	Key         string // private key of the certificate
-	RSA         string // private RSA key (PKCS #1 or #8) for passwords of clients without TLS
-}
-
 // Keys are what the proxy shows of itself to clients. They are immutable.
 type Keys struct {
 	rsa         *rsa.PrivateKey
@@ -42,16 +34,11 @@ type Keys struct {
 	certificate tls.Certificate
 }
 
-// LoadKeys reads the files, and makes a self-signed certificate and an RSA key where none is named.
-func LoadKeys(files KeyFiles) (*Keys, error) {
+// NewKeys makes an RSA key, for passwords of clients without TLS, and a self-signed certificate, as mysqld does at its first start.
+func NewKeys() (*Keys, error) {
 	k := &Keys{}
 	var err error
-	if files.RSA == "" {
-		k.rsa, err = rsa.GenerateKey(rand.Reader, rsaBits)
-	} else {
-		k.rsa, err = readRSA(files.RSA)
-	}
-	if err != nil {
+	if k.rsa, err = rsa.GenerateKey(rand.Reader, rsaBits); err != nil {
 		return nil, fmt.Errorf("RSA key: %w", err)
 	}
 	der, err := x509.MarshalPKIXPublicKey(&k.rsa.PublicKey)
@@ -59,12 +46,7 @@ func LoadKeys(files KeyFiles) (*Keys, error) {
 		return nil, fmt.Errorf("RSA key: %w", err)
 	}
 	k.publicPEM = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	if files.Certificate == "" && files.Key == "" {
-		k.certificate, err = selfSigned(time.Now())
-	} else {
-		k.certificate, err = tls.LoadX509KeyPair(files.Certificate, files.Key)
-	}
-	if err != nil {
+	if k.certificate, err = selfSigned(time.Now()); err != nil {
 		return nil, fmt.Errorf("TLS certificate: %w", err)
 	}
 	return k, nil
@@ -121,29 +103,6 @@ func (k *Keys) decrypt(encrypted, salt []byte) ([]byte, error) {
 		return nil, errors.New("password without terminator")
 	}
 	return plain[:len(plain)-1], nil
-}
-
-func readRSA(name string) (*rsa.PrivateKey, error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("%s: no PEM", name)
-	}
-	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
-		return key, nil
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	private, ok := key.(*rsa.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("%s: no RSA key", name)
-	}
-	return private, nil
 }
 
 // selfSigned makes a certificate that clients which do not verify accept, the default of most MySQL clients.

@@ -58,7 +58,7 @@ func TestNativeIsRecovered(t *testing.T) {
 }
 
 func TestFullPasswordByRSA(t *testing.T) {
-	keys, err := LoadKeys(KeyFiles{})
+	keys, err := NewKeys()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ type UserTable struct {
 
 	accounts atomic.Pointer[map[string]Account] // nil until the first copy; the map is never changed
 	decoys   atomic.Pointer[[][]string]         // see decoy
-	barred   atomic.Bool                        // the control account may not read the tables
+	barred   atomic.Bool                        // the control account may not read them: sessions of mysql_native_password are relayed then, and can't move
 
 	turn   chan struct{} // holds one token: whoever has it may look; guards looked and ended
 	looked time.Time     // when the last look began
@@ -100,10 +100,6 @@ func (t *UserTable) Run(ctx context.Context) error {
 
 // Readable reports whether there is a copy.
 func (t *UserTable) Readable() bool { return t.accounts.Load() != nil }
-
-// Barred reports whether the control account lacks the right to read the tables: then mysql_native_password is relayed
-// and such sessions can't move. doctor tells.
-func (t *UserTable) Barred() bool { return t.barred.Load() }
 
 // Lookup gives what is known of a name, the anonymous accounts included, which match every name.
 func (t *UserTable) Lookup(user string) (Account, bool) {

@@ -38,12 +38,6 @@ func Read(r io.Reader) (Header, error) {
 	}
 }
 
-// Begins reports whether the bytes are the beginning of a header, as far as they go.
-func Begins(b []byte) bool {
-	return len(b) > 0 && (bytes.HasPrefix([]byte(signature), b[:min(len(b), len(signature))]) ||
-		bytes.HasPrefix([]byte(linePrefix), b[:min(len(b), len(linePrefix))]))
-}
-
 // readLine reads a header of version 1, of which n bytes are in buf. Where it ends is known only when it is there, so
 // that the rest comes byte by byte.
 func readLine(r io.Reader, buf []byte, n int) (Header, error) {

@@ -42,12 +42,6 @@ func (a AuthSwitch) AppendTo(dst []byte) []byte {
 	return append(dst, a.Data...)
 }
 
-// Salt gives the scramble in the data, without the terminator; short data gives zero bytes at the end.
-func (a AuthSwitch) Salt() (salt [SaltLen]byte) {
-	copy(salt[:], a.Data)
-	return salt
-}
-
 // AppendAuthMoreData appends the packet by which a server continues a plugin's exchange.
 func AppendAuthMoreData(dst, data []byte) []byte {
 	return append(append(dst, HeaderAuthMoreData), data...)

@@ -73,9 +73,6 @@ func NewCompressed(conn net.Conn, algorithm Compression, level byte, toClient bo
 // NetConn is the connection underneath: TCP or *tls.Conn.
 func (c *Compressed) NetConn() net.Conn { return c.Conn }
 
-// Algorithm is what the connection compresses with.
-func (c *Compressed) Algorithm() Compression { return c.algorithm }
-
 // Continue says that the next packet, in whichever direction, goes on with the exchange of now, as the content of a
 // local file does. Without it a packet with number 0 that comes after one of the other side begins a new one.
 func (c *Compressed) Continue() {

@@ -102,14 +102,8 @@ func (t *Tracker) Begin(c byte) {
 // AfterInfile expects the OK or ERR that follows a local file.
 func (t *Tracker) AfterInfile() { t.state = stFirst }
 
-// Done reports whether no response is awaited.
-func (t *Tracker) Done() bool { return t.state == stDone }
-
 // Started reports whether some of the response was understood, so that an error can no longer be put in its place.
 func (t *Tracker) Started() bool { return t.started }
-
-// Status is the status word last seen in this response.
-func (t *Tracker) Status() Status { return t.status }
 
 // Feed looks at p and returns how many of its bytes were understood and can be forwarded. With MarkMore the rest of p
 // (an incomplete header or terminal packet) must be fed again together with the bytes that follow it. With any other

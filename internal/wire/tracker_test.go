@@ -234,8 +234,8 @@ func follow(t testing.TB, c Features, command byte, b []byte, piece func(at int)
 		at, held = at+n, held-n
 		if f.Mark != MarkMore {
 			marks += " " + markNames[f.Mark]
-			if f.Last != tr.Done() && f.Mark != MarkMalformed {
-				t.Fatalf("Last is %v and Done %v", f.Last, tr.Done())
+			if f.Last != (tr.state == stDone) && f.Mark != MarkMalformed {
+				t.Fatalf("Last is %v and Done %v", f.Last, tr.state == stDone)
 			}
 			if f.Last || f.Mark == MarkMalformed || f.Mark == MarkInfile {
 				break
@@ -276,8 +276,8 @@ func TestTrackerFollowsEveryResponse(t *testing.T) {
 			check := func(how string, b []byte, piece func(int) int) {
 				t.Helper()
 				marks, n, tr := follow(t, c.features, c.command, b, piece)
-				if marks != c.marks || n != wantEnd || tr.Status() != c.status {
-					t.Fatalf("%s: marks %q at %d, status %#x; want %q at %d, %#x", how, marks, n, tr.Status(), c.marks, wantEnd, c.status)
+				if marks != c.marks || n != wantEnd || tr.status != c.status {
+					t.Fatalf("%s: marks %q at %d, status %#x; want %q at %d, %#x", how, marks, n, tr.status, c.marks, wantEnd, c.status)
 				}
 			}
 			check("whole", c.bytes, wholly)
