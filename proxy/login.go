@@ -168,20 +168,11 @@ func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketCon
 		MaxPacket: r.MaxPacket, Attrs: s.attributes(r.Attrs), Origin: s.origin.Load().Header,
 	}
 	var conn *backend.Conn
-	result, err := s.cluster.config.Authenticator.Login(ctx, auth.Request{
-		Client: client, User: r.User, Auth: r.Auth, Plugin: r.Plugin, Salt: s.salt,
-		CanSwitch: r.Capabilities.Has(wire.ClientPluginAuth), DefaultPlugin: s.plugin, Source: s.source(),
-		Backend: func(ctx context.Context, secret auth.Secret) ([]byte, error) {
-			p := s.login
-			p.Secret, p.Client = secret, client
-			c, ok, err := s.logIn(ctx, p)
-			conn = c
+	result, err := s.prove(ctx, auth.Request{Client: client, Auth: r.Auth, Plugin: r.Plugin, DefaultPlugin: s.plugin},
+		func(ctx context.Context, p backend.LoginParams) (ok []byte, err error) {
+			conn, ok, err = s.logIn(ctx, p)
 			return ok, err
-		},
-	})
-	if err == nil {
-		err = s.countUser(r.User)
-	}
+		})
 	if err != nil {
 		if conn != nil {
 			_ = conn.Close()
@@ -198,6 +189,23 @@ func (s *clientSession) authenticate(ctx context.Context, client *wire.PacketCon
 		ok = s.vouch(ok, result, shown, conn.Version)
 	}
 	return client.WritePacket(ok)
+}
+
+// prove runs the exchange in which the client proves to be the user of s.login; judge lets the server have the last word. It is
+// for a login and for a change of user: r is what these differ in.
+func (s *clientSession) prove(ctx context.Context, r auth.Request, judge func(context.Context, backend.LoginParams) ([]byte, error)) (auth.Result, error) {
+	r.User, r.Salt, r.Source = s.login.User, s.salt, s.source()
+	r.CanSwitch = s.login.Capabilities.Has(wire.ClientPluginAuth)
+	r.Backend = func(ctx context.Context, secret auth.Secret) ([]byte, error) {
+		p := s.login
+		p.Secret, p.Client = secret, r.Client
+		return judge(ctx, p)
+	}
+	result, err := s.cluster.config.Authenticator.Login(ctx, r)
+	if err == nil {
+		err = s.countUser(r.User)
+	}
+	return result, err
 }
 
 // begin makes the protocol machine of a session that has logged in.
@@ -261,68 +269,4 @@ func (s *clientSession) refuseLogin(client *wire.PacketConn, err error) error {
 	s.cluster.metrics.told(err)
 	_ = client.WritePacket(payload)
 	return err
-}
-
-// changeUser serves COM_CHANGE_USER: the client proves who it is now, and the server connection logs in anew.
-func (s *clientSession) changeUser() error {
-	b := s.client.buf.bytes()
-	size := wire.HeaderSize + wire.PayloadLen(b)
-	if size > len(b) {
-		return errors.Join(errMidResponse, session.ErrProtocol) // longer than any login can be
-	}
-	cu, err := wire.ParseChangeUser(b[wire.HeaderSize:size], s.login.Capabilities)
-	s.client.buf.consume(size)
-	if err != nil {
-		return &clientError{erUnknownCom, "08S01", "onewriter: malformed COM_CHANGE_USER", true}
-	}
-	w := s.where.Load()
-	s.engaged = true
-	client := wire.NewPacketConn(s.client.conn)
-	client.SetSequence(1)
-	ctx, cancel := context.WithTimeout(s.ctx(), s.cluster.config.HandshakeTimeout)
-	defer cancel()
-	s.alert.mute(s.clientTC, time.Now().Add(s.cluster.config.HandshakeTimeout))
-	defer func() {
-		s.alert.unmute(s.clientTC)
-		s.late, s.writeBy = true, 0
-	}()
-
-	s.login.User, s.login.Database, s.login.Attrs = cu.User, cu.Database, s.attributes(cu.Attrs)
-	if cu.Charset != 0 {
-		s.login.Charset = cu.Charset
-	}
-	result, err := s.cluster.config.Authenticator.Login(ctx, auth.Request{
-		Client: client, User: cu.User, Plugin: cu.Plugin, Salt: s.salt, Switch: true,
-		CanSwitch: s.login.Capabilities.Has(wire.ClientPluginAuth), DefaultPlugin: w.conn.AuthPlugin, Source: s.source(),
-		Backend: func(ctx context.Context, secret auth.Secret) ([]byte, error) {
-			p := s.login
-			p.Secret, p.Client = secret, client
-			return w.conn.ChangeUser(ctx, p)
-		},
-	})
-	if err == nil {
-		err = s.countUser(cu.User)
-	}
-	if err != nil {
-		ce := (*clientError)(nil)
-		if errors.As(err, &ce) || errors.As(err, new(*wire.ServerError)) {
-			payload, _ := asClientError(err)
-			_ = client.WritePacket(payload)
-		}
-		return errors.Join(errMidResponse, err) // servers hang up after a failed change of user
-	}
-	d := router.Decision{Target: w.instance, Primary: w.primary, Epoch: w.epoch}
-	s.engaged = false
-	s.begin(result, w.conn, d)
-	ok, err := s.core.Login(result.OK)
-	if err != nil {
-		return err
-	}
-	if err := client.WritePacket(ok); err != nil {
-		return err
-	}
-	if err := s.setUp(); err != nil && !errors.As(err, new(*unreachableError)) {
-		return errors.Join(errMidResponse, err) // the client has its answer
-	}
-	return nil
 }
