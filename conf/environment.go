@@ -114,8 +114,8 @@ func (e *environment) ofService(name string) (is, sure bool) {
 	return m[2] != "PORT" || strings.Contains(e.values[name], "://"), false
 }
 
-// environment reports the variables that begin as those do that override keys, and override none. It must run when all keys
-// have been looked for.
+// environment reports the variables that begin as those do that override keys, and override none: as an error where an option
+// has nearly that name. It must run when all keys have been looked for.
 func (v *validator) environment() {
 	keys := envPatterns(reflect.TypeFor[Config](), "")
 	for _, name := range slices.Sorted(maps.Keys(v.env.values)) {
@@ -131,8 +131,12 @@ func (v *validator) environment() {
 			v.warnings = append(v.warnings, Problem{Path: name, Text: "is an environment variable that is no option; it looks like one that Kubernetes or Docker sets for a service",
 				Fix: cmp.Or(v.meant(name), "nothing to do if it is")})
 		default:
-			v.problem(name, 0, cmp.Or(v.meant(name), "unset it or give it another name; `onewriter config reference` shows all options"),
-				"is an environment variable that is no option")
+			if meant := v.meant(name); meant != "" {
+				v.problem(name, 0, meant, "is an environment variable that is no option")
+				continue
+			}
+			v.warnings = append(v.warnings, Problem{Path: name, Text: "is an environment variable that is no option, nothing reads it",
+				Fix: "`onewriter config reference` shows all options"})
 		}
 	}
 }

@@ -37,7 +37,8 @@ const referenceHead = "# Configuration reference\n\n" +
 	"- Every key can be overridden by an environment variable: `ONEWRITER_`, then the key's path in capitals with `_`\n" +
 	"  between the parts. Entries of lists have their number, counted from 0: `ONEWRITER_ADMIN_ADDRESS`,\n" +
 	"  `ONEWRITER_CLUSTERS_0_CONTROL_USER`. Only entries that the file has can be overridden. A variable of\n" +
-	"  such a name that is no option is an error; those that Kubernetes sets for a Service called `onewriter` are passed over.\n" +
+	"  such a name that is no option is an error where an option has nearly that name, else a warning; those that Kubernetes sets\n" +
+	"  for a Service called `onewriter` are passed over.\n" +
 	"- `${NAME}` in a value is replaced by the environment variable `NAME`, which must be set; `$$` is a dollar sign.\n" +
 	"- Secrets can come from a file (`password_file`, `token_file`). Relative file names start from the directory of the\n" +
 	"  configuration file.\n" +
