@@ -88,6 +88,9 @@ func both(ctx context.Context, flavor, direct, proxied string, command []string)
 			return err
 		}
 		fmt.Printf("== %s: %v, %s\n", via, failed[i], told[i])
+		if i == 0 && failed[0] != nil && len(told[0]) == 0 {
+			return fmt.Errorf("it fails directly: %w", failed[0])
+		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
