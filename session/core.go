@@ -476,9 +476,11 @@ func (c *Core) Infile(buf []byte) (n int, done bool) {
 		if c.pass -= m; c.pass > 0 || len(buf)-n < wire.HeaderSize {
 			return n, false
 		}
+		last := !c.cont // or the empty packet behind one of the maximal length
 		c.pass = wire.PayloadLen(buf[n:])
+		c.cont = c.pass == wire.MaxPayload
 		n += wire.HeaderSize
-		if c.pass == 0 {
+		if c.pass == 0 && last {
 			c.tracker.AfterInfile()
 			return n, true
 		}

@@ -323,6 +323,36 @@ func TestInfile(t *testing.T) {
 	}
 }
 
+// The empty packet behind one of the maximal length belongs to that; the next one ends the file.
+func TestInfileOfMaximalPackets(t *testing.T) {
+	header := func(n int, seq byte) []byte { return []byte{byte(n), byte(n >> 8), byte(n >> 16), seq} }
+	whole := append(header(wire.MaxPayload, 2), make([]byte, wire.MaxPayload)...)
+	for name, file := range map[string][]byte{
+		"exact":  bytes.Join([][]byte{whole, header(0, 3), header(0, 4)}, nil),
+		"longer": bytes.Join([][]byte{whole, header(1, 3), {'x'}, header(0, 4)}, nil),
+		"twice":  bytes.Join([][]byte{whole, whole, header(0, 4), header(0, 5)}, nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := trackedRig(t)
+			command := query("LOAD DATA LOCAL INFILE 'file' INTO TABLE t")
+			if _, _, err := r.core.Peek(command); err != nil {
+				t.Fatal(err)
+			}
+			r.core.Begin(command)
+			if _, _, next, err := r.core.Server(packet(1, append([]byte{wire.HeaderInfile}, "file"...)...)); next != ReadInfile || err != nil {
+				t.Fatalf("%v, %v", next, err)
+			}
+			end := len(file) - wire.HeaderSize
+			if n, done := r.core.Infile(file[:end]); n != end || done {
+				t.Errorf("used %d of %d before the end, done %v", n, end, done)
+			}
+			if n, done := r.core.Infile(file[end:]); n != wire.HeaderSize || !done || r.core.Streaming() {
+				t.Errorf("used %d of the last packet, done %v", n, done)
+			}
+		})
+	}
+}
+
 func TestMayCommit(t *testing.T) {
 	for sql, want := range map[string]bool{
 		"COMMIT": true, "ROLLBACK": true, "CALL p()": true, "INSERT INTO t VALUES (1); COMMIT": true, "CREATE TABLE x (a INT)": true,
