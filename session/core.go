@@ -192,9 +192,6 @@ func (c *Core) Discard() bool {
 // Schema is the session's default schema, "" for none.
 func (c *Core) Schema() string { return c.ledger.schema }
 
-// LastGTID is the identifier of the last commit as the server reported it, "" if it did not.
-func (c *Core) LastGTID() string { return string(c.ledger.lastGTID) }
-
 // Started reports whether the client has seen part of the response under way.
 func (c *Core) Started() bool { return c.tracker.Started() }
 

@@ -39,7 +39,6 @@ func (c *Core) learnOK(o *wire.OK) {
 		case wire.TrackState:
 			c.saw.state = true
 		case wire.TrackGTID:
-			c.ledger.lastGTID = append(c.ledger.lastGTID[:0], e.Value...)
 		case wire.TrackTxnChars:
 			c.ledger.txnChars = append(c.ledger.txnChars[:0], e.Value...)
 		case wire.TrackTxnState:
@@ -57,7 +56,6 @@ func (c *Core) learnOK(o *wire.OK) {
 
 func (c *Core) learnVariable(e wire.TrackEntry) {
 	if string(e.Name) == "last_gtid" { // MariaDB: with each commit
-		c.ledger.lastGTID = append(c.ledger.lastGTID[:0], e.Value...)
 		return
 	}
 	c.saw.variable = true

@@ -39,7 +39,6 @@ type ledger struct {
 	role                      string // the last SET ROLE statement
 	texts                     []preparedText
 	txnChars                  []byte // SQL that restores what SET TRANSACTION said of the next transaction
-	lastGTID                  []byte // of the last commit, as the server reported it
 	option                    int8   // last COM_SET_OPTION, -1 if none
 	reset                     bool   // COM_RESET_CONNECTION was done: variables are the server's defaults, not the handshake's
 	pins                      Pin
@@ -71,7 +70,7 @@ func newLedger(schema string, collation uint16, flavor Flavor) ledger {
 // clear forgets what COM_RESET_CONNECTION undoes; the schema and the role stay (MariaDB 10.11, MySQL 9.7).
 func (l *ledger) clear() {
 	*l = ledger{
-		schema: l.schema, role: l.role, roleUnknown: l.roleUnknown, option: l.option, reset: true, txnChars: l.txnChars[:0], lastGTID: l.lastGTID, command: l.command, charsets: l.charsets + 1,
+		schema: l.schema, role: l.role, roleUnknown: l.roleUnknown, option: l.option, reset: true, txnChars: l.txnChars[:0], command: l.command, charsets: l.charsets + 1,
 		collation: l.collation, schemaUTF8: l.schemaUTF8, flavor: l.flavor,
 		status: l.status &^ (wire.StatusInTrans | wire.StatusInTransReadonly), pins: l.pins & PinAuth,
 	}

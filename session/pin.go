@@ -9,7 +9,7 @@ type Pin uint32
 const (
 	PinTempTable    Pin = 1 << iota // a temporary table was created
 	PinUserVariable                 // user variables whose values cannot be read, or were lost with the server connection
-	PinNamedLock                    // GET_LOCK; until RELEASE_ALL_LOCKS
+	PinNamedLock                    // GET_LOCK; until the last one is released
 	PinHandler                      // HANDLER .. OPEN
 	PinGlobalLock                   // FLUSH TABLES WITH READ LOCK, LOCK INSTANCE, BACKUP STAGE
 	PinTableLock                    // LOCK TABLES; until UNLOCK TABLES or a transaction

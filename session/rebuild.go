@@ -94,7 +94,8 @@ func (c *Core) trackingSQL() string {
 }
 
 // variablesSQL restores the session's variables in one list: a refused list applies nothing (seen on both flavours).
-// sql_mode goes first because it changes how the rest is read, the collation after the character sets, autocommit last.
+// sql_mode stands first, the collation after the character sets, which reset it, autocommit last. Servers read the whole list
+// before they set anything, so that raw values are read under the mode of the login.
 func (c *Core) variablesSQL() string {
 	if len(c.ledger.variables) == 0 && c.ledger.names == "" {
 		return ""

@@ -124,9 +124,8 @@ func (c *Core) learnPrepare(pkt []byte) {
 	}
 }
 
-// readShape takes the counts out of a COM_STMT_PREPARE answer.
+// readShape takes the number of parameters out of a COM_STMT_PREPARE answer.
 func (st *statement) readShape(pkt []byte) {
-	st.columns = binary.LittleEndian.Uint16(pkt[wire.HeaderSize+5:])
 	st.params = binary.LittleEndian.Uint16(pkt[wire.HeaderSize+7:])
 }
 

@@ -15,7 +15,6 @@ type statement struct {
 	generation uint32 // of the server connection that knows serverID; 0: never prepared there
 	text       []byte // the COM_STMT_PREPARE packets, headers included; nil if it was not kept
 	params     uint16
-	columns    uint16
 	types      []byte // parameter types of the last execution that sent them, as they stand in the packet
 	typeCount  int    // how many types these are
 	effects    sqlclass.Effect

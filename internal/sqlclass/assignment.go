@@ -73,16 +73,6 @@ func SessionSets(sql []byte, opt Options) ([]Assignment, bool) {
 	}
 }
 
-// RoleStatement returns the roles of a SET ROLE statement as written, ready to be
-// put behind SET ROLE again. It is false for every other statement.
-func RoleStatement(sql []byte, opt Options) (roles string, ok bool) {
-	list, ok := SessionSets(sql, opt)
-	if !ok || len(list) != 1 || list[0].Scope != ScopeRole {
-		return "", false
-	}
-	return list[0].Value, true
-}
-
 // reader is a lexer that can look at its last token again.
 type reader struct {
 	lex  lexer

@@ -140,11 +140,6 @@ const (
 	effectEnd
 )
 
-// Pins are the effects after which a session cannot be rebuilt elsewhere and stays
-// on its server, until what they began has ended.
-const Pins = PinnedVariable | PrivilegedVariable | Untracked | Unclear | TempTable |
-	NamedLock | HandlerOpen | TableLock | GlobalReadLock | XABegin | XAPrepare
-
 // harmless are the effects a read-only statement may have.
 const harmless = UserVariableRead | SetStatement | LastInsertIDRead |
 	FoundRowsSet | FoundRowsRead | DiagnosticsRead | SequenceRead | ServerState | Multi

@@ -52,15 +52,6 @@ func TestSessionSets(t *testing.T) {
 	}
 }
 
-func TestRoleStatement(t *testing.T) {
-	if got, ok := RoleStatement([]byte("SET ROLE ALL EXCEPT a;"), Options{}); got != "ALL EXCEPT a" || !ok {
-		t.Errorf("got %q, %v", got, ok)
-	}
-	if got, ok := RoleStatement([]byte("SET DEFAULT ROLE a TO b"), Options{}); ok {
-		t.Errorf("SET DEFAULT ROLE gave %q", got)
-	}
-}
-
 func TestPreparedText(t *testing.T) {
 	tests := []struct{ sql, want string }{
 		{"PREPARE s FROM 'SELECT ''a''\\n, ?';", "s = SELECT 'a'\n, ?"},
@@ -132,29 +123,5 @@ func TestKillTarget(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s\n got %s\nwant %s", tt.sql, got, tt.want)
 		}
-	}
-}
-
-func TestNormalize(t *testing.T) {
-	tests := []struct{ sql, want string }{
-		{"SELECT  c FROM sbtest1 /* x */ WHERE id=12345", "select c from sbtest1 where id = ?"},
-		{"SELECT * FROM `T` WHERE a IN (1, 2,3) AND b IN(4)", "select * from `T` where a in (?, ...) and b in (?)"},
-		{"INSERT INTO t (a,b) VALUES (1,'x'),(2,'y'),(3,'z')", "insert into t (a, b) values (?, ...), ..."},
-		{"INSERT INTO t VALUES (1),(2)", "insert into t values (?), ..."},
-		{"SELECT -1, a-1, a - -1, +2.5e-3", "select ?, a - ?, a - ?, ..."},
-		{"SELECT x'41', N'a', _utf8'b' 'c', 0x1F", "select ?, ..."},
-		{"SELECT a.b, @@session.x, @u <= 5 AND a->>'$.b'", "select a.b, @@session.x, @u <= ? and a ->> ?"},
-		{"SELECT ? ; ", "select ?;"},
-		{"SELECT 1st FROM t", "select 1st from t"},
-		{"", ""},
-	}
-	for _, tt := range tests {
-		if got := string(Normalize(nil, []byte(tt.sql), Options{})); got != tt.want {
-			t.Errorf("%s\n got %s\nwant %s", tt.sql, got, tt.want)
-		}
-	}
-	long := "SELECT " + strings.Repeat("abc, ", 1000)
-	if got := Normalize([]byte("x"), []byte(long), Options{}); len(got) != MaxNormalized+1 {
-		t.Errorf("length %d", len(got))
 	}
 }
