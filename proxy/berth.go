@@ -170,7 +170,7 @@ func (s *clientSession) logIn(ctx context.Context, p backend.LoginParams) (*back
 	// A client that was greeted before anything was known of this server may use what the server does not know.
 	if missing := p.Capabilities & shaping &^ conn.Capabilities; missing != 0 {
 		_ = conn.Close()
-		return nil, nil, errNoLogin(b.quotas.name, fmt.Errorf("it lacks protocol features that clients were offered (%#x)", uint64(missing)))
+		return nil, nil, errUnreachable(b.quotas.name, fmt.Errorf("it lacks protocol features that were offered (%#x); connect again", uint64(missing)))
 	}
 	return conn, ok, nil
 }
