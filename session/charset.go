@@ -60,12 +60,13 @@ func (c *Core) LoginCollation() byte {
 	return byte(l.collation)
 }
 
-// loginSQL sets what the login would have set with the session's own collation; "" where it has. The results' collation, which
+// loginSQL sets what the login would have set with the session's own collation, and what MariaDB's reset of the connection would have
+// brought back; "" where they have. The results' collation, which
 // metadata shows, is set on MySQL only: there the id of any collation stands for a character set, MariaDB takes none of the others
 // than the default.
 func (c *Core) loginSQL() string {
 	charset, id := c.ledger.loginCharset()
-	if uint16(c.LoginCollation()) == c.ledger.collation || charset == "DEFAULT" {
+	if uint16(c.loggedInAs) == c.ledger.collation || charset == "DEFAULT" {
 		return ""
 	}
 	if c.config.Flavor == MySQL {

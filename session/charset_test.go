@@ -26,6 +26,7 @@ func TestLoginCollation(t *testing.T) {
 	} {
 		core := New(Config{Flavor: c.flavor, Collation: c.collation, Server: wire.ClientSessionTrack})
 		core.ledger.schema, core.ledger.schemaUTF8 = c.schema, c.schema != ""
+		core.Attach()
 		if got, sql := core.LoginCollation(), core.loginSQL(); got != c.want || sql != c.sql {
 			t.Errorf("%s: %d, %q; want %d, %q", name, got, sql, c.want, c.sql)
 		}

@@ -50,6 +50,7 @@ type Core struct {
 	stmts      statements
 	tracker    wire.Tracker
 	generation uint32 // counts the server connections this session has had
+	loggedInAs byte   // the collation that the present one was logged in with
 	attached   bool
 
 	cmd      Command

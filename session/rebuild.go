@@ -10,12 +10,15 @@ import (
 // setUpTracking is what the first statement on a server connection is for.
 const setUpTracking = "set up session tracking"
 
+// restoreLogin is what loginSQL is for.
+const restoreLogin = "restore the character sets of the login"
+
 // Attach begins the life of the session on a server connection that has just been logged in with the session's
 // schema and character set. It gives the bytes that set up session tracking and restore what the session had changed,
 // all in one write; the answers are a prelude.
 func (c *Core) Attach() []byte {
 	c.generation++
-	c.attached = true
+	c.attached, c.loggedInAs = true, c.LoginCollation()
 	c.ledger.dropTransaction()
 	c.prelude.begin(c.features)
 	b := c.scratch[:0]
@@ -31,7 +34,7 @@ func (c *Core) Attach() []byte {
 		b = c.appendQuery(b, c.trackingSQL(), setUpTracking)
 	}
 	if sql := c.loginSQL(); sql != "" {
-		b = c.appendQuery(b, sql, "restore the character sets of the login")
+		b = c.appendQuery(b, sql, restoreLogin)
 	}
 	if sql := c.variablesSQL(); sql != "" {
 		b = c.appendQuery(b, sql, "restore session variables")

@@ -158,8 +158,8 @@ func (c *Core) owesReport() bool {
 func (c *Core) Doubtful() bool { return c.saw.failed && (c.Busy() || !c.Autocommit()) }
 
 // FollowUp gives bytes that must go to the server after the command that has just finished, before the next one; nil
-// ordinarily: session tracking is set up again when the client reset the connection or changed the trackers, after an
-// error in a transaction or without autocommit the server is asked whether that goes on, and where a result ended with an
+// ordinarily: session tracking is set up again when the client reset the connection (and the character sets, where the
+// connection was logged in with others) or changed the trackers, after an error in a transaction or without autocommit the server is asked whether that goes on, and where a result ended with an
 // EOF packet, what a routine did to the session. Their response is a prelude. When that does not come, the session cannot
 // be rebuilt as it was; see Pins.
 func (c *Core) FollowUp() []byte {
@@ -179,6 +179,9 @@ func (c *Core) FollowUp() []byte {
 	}
 	if undone {
 		c.scratch = c.appendQuery(c.scratch, c.trackingSQL(), setUpTracking)
+	}
+	if sql := c.loginSQL(); sql != "" && c.cmd.Code == wire.ComResetConnection {
+		c.scratch = c.appendQuery(c.scratch, sql, restoreLogin)
 	}
 	return c.scratch
 }

@@ -39,6 +39,7 @@ var knownSequences = []known{
 	}},
 	{name: "set_character_set", steps: []step{query("SET NAMES utf8mb4 COLLATE utf8mb4_bin"), query("SET CHARACTER SET latin1"), move}},
 	{name: "schema_in_another_character_set", charset: 8, steps: []step{query("USE `app_\xe9`"), move, query("SELECT '\xe9'"), kill, {kind: kindReset}, move}},
+	{name: "schema_in_another_character_set_left", charset: 8, steps: []step{query("USE `app_\xe9`"), move, ping, query("USE app_two"), {kind: kindReset}, query("SELECT '\xe9'")}},
 	{name: "schema_of_a_login_in_another_character_set", charset: 28, schema: "app_\xa8\xa6", steps: []step{ping, move, kill}},
 	{name: "collation_of_a_change_of_user", flavor: "mysql", charset: 309, steps: []step{{kind: kindChangeUser, sql: otherUser}, move, kill}},
 	{name: "schema_beside_a_collation", flavor: "mysql", charset: 47, steps: []step{query("USE `app_\xe9`"), move, kill}},
