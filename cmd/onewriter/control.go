@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -37,7 +38,7 @@ func controlConnect(c conf.Cluster, protect backend.Config) func(topology.Instan
 		cfg := mysql.NewConfig()
 		cfg.User, cfg.Passwd = c.Control.User, c.Control.Password.Reveal()
 		cfg.Net, cfg.Addr = "tcp", i.Address
-		cfg.Timeout = controlDialTimeout
+		cfg.Timeout, cfg.DialFunc = controlDialTimeout, dial
 		cfg.InterpolateParams = true
 		cfg.ConnectionAttributes = "program_name:onewriter"
 		cfg.Logger = &mysql.NopLogger{}
@@ -54,9 +55,19 @@ func controlConnect(c conf.Cluster, protect backend.Config) func(topology.Instan
 // explained says in our words what a user can do about a server without TLS, or one that turns the control account away.
 type explained struct{ driver.Connector }
 
-// Connect implements driver.Connector.
-func (e explained) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := e.Connector.Connect(ctx)
+// Connect implements driver.Connector. A fault in the driver is an error: go-sql-driver 1.10.1 does not check the length of a
+// greeting, and a broken server must not end the program. The connection is closed then; a goroutine of the driver stays.
+func (e explained) Connect(ctx context.Context) (conn driver.Conn, err error) {
+	var dialled net.Conn
+	defer func() {
+		if fault := recover(); fault != nil {
+			if dialled != nil {
+				_ = dialled.Close()
+			}
+			conn, err = nil, fmt.Errorf("the server's greeting cannot be understood: %v", fault)
+		}
+	}()
+	conn, err = e.Connector.Connect(context.WithValue(ctx, dialledKey{}, &dialled))
 	switch {
 	case errors.Is(err, mysql.ErrNoTLS):
 		return nil, backend.ErrNoTLS
@@ -65,6 +76,17 @@ func (e explained) Connect(ctx context.Context) (driver.Conn, error) {
 	default:
 		return conn, err
 	}
+}
+
+// dialledKey is that of the place in a context where dial leaves its connection.
+type dialledKey struct{}
+
+func dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if place, ok := ctx.Value(dialledKey{}).(*net.Conn); ok {
+		*place = conn
+	}
+	return conn, err
 }
 
 // turnedAway reports whether a server has refused a login because of who wanted to log in.

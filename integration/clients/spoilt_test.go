@@ -174,14 +174,14 @@ func spoiltLogins(t *testing.T, s *stand.Stand, l *liar) {
 	var wg sync.WaitGroup
 	for i, bad := range badLogins {
 		wg.Go(func() {
-			end := time.Now().Add(attemptLimit)
-			for l.answered[i].Load() == 0 && time.Now().Before(end) { // the proxy has to learn of the account first
-				if err := attempt(t, s.Primary, misled(i), "misled-secret"); err == nil {
+			err := errors.New("no attempt")
+			for end := time.Now().Add(attemptLimit); l.answered[i].Load() == 0 && time.Now().Before(end); { // the proxy has to learn of the account first
+				if err = attempt(t, s.Primary, misled(i), "misled-secret"); err == nil {
 					t.Errorf("%s: the login succeeded", bad.name)
 				}
 			}
 			if l.answered[i].Load() == 0 {
-				t.Errorf("%s: the login was never tried", bad.name)
+				t.Errorf("%s: the login was never tried: %v", bad.name, err)
 			}
 		})
 	}
@@ -215,18 +215,21 @@ func attempt(t *testing.T, addr, user, password string) error {
 func spoiltGreetings(t *testing.T, s *stand.Stand, l *liar) {
 	l.greets.Store(true)
 	var wg sync.WaitGroup
+	var last atomic.Pointer[error]
 	for range 4 {
 		wg.Go(func() {
 			end := time.Now().Add(attemptLimit)
 			for l.greeted.Load() < int64(len(badGreetings)) && time.Now().Before(end) {
-				_ = attempt(t, s.Primary, mysqltest.AppUser, mysqltest.AppPassword) // a connection from before may serve it
+				if err := attempt(t, s.Primary, mysqltest.AppUser, mysqltest.AppPassword); err != nil { // a connection from before may serve it
+					last.Store(&err)
+				}
 			}
 		})
 	}
 	wg.Wait()
 	l.greets.Store(false)
 	if n := l.greeted.Load(); n < int64(len(badGreetings)) {
-		t.Errorf("only %d of %d greetings were spoilt", n, len(badGreetings))
+		t.Errorf("only %d of %d greetings were spoilt: %v", n, len(badGreetings), *last.Load())
 	}
 	end := time.Now().Add(attemptLimit)
 	for err := errors.New("none"); err != nil; {
