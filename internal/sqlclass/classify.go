@@ -177,9 +177,7 @@ func (c *classifier) rest() {
 func (c *classifier) note(t token) {
 	if c.lastIDArg {
 		c.lastIDArg = false
-		if t.is(')') {
-			c.effects |= LastInsertIDRead
-		} else {
+		if !t.is(')') {
 			c.effects |= LastInsertIDSet
 		}
 	}
@@ -227,18 +225,9 @@ func (c *classifier) noteUserVar() {
 	switch {
 	case c.last.entry.word() == wordInto:
 		c.effects |= UserVariable
-		return
-	case c.last.kind == tokenWord && c.last.entry == 0 && c.lex.src[c.last.end] == '@':
-		return // user@host
-	case c.verb == Set && (c.last.entry.word() == wordSet || c.last.is(',') && c.parens == 0):
-		return // SET @v, noted as an assignment
-	}
-	switch c.verb {
-	case Call, LoadData, Execute, Diagnostics:
-		c.effects |= UserVariable | UserVariableRead
-	case DDL, Account:
-	default:
-		c.effects |= UserVariableRead
+	case c.last.kind == tokenWord && c.last.entry == 0 && c.lex.src[c.last.end] == '@': // user@host
+	case c.verb == Call, c.verb == LoadData, c.verb == Execute, c.verb == Diagnostics:
+		c.effects |= UserVariable
 	}
 }
 
@@ -267,14 +256,8 @@ func (c *classifier) noteCall() {
 		c.effects |= NamedLockRelease
 	case wordNamedLockReleaseAll:
 		c.effects |= NamedLockReleaseAll
-	case wordServerFunction:
-		c.effects |= ServerState
-	case wordFoundRows:
-		c.effects |= FoundRowsRead
 	case wordNextval:
 		c.effects |= SequenceNext
-	case wordLastval:
-		c.effects |= SequenceRead
 	case wordLastInsertID:
 		c.lastIDArg = true
 	default:

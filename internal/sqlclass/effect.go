@@ -13,12 +13,8 @@ const (
 	// UserVariable assigns @variables: SET @v, :=, SELECT ... INTO @v, OUT
 	// parameters of CALL, LOAD DATA (@v), GET DIAGNOSTICS @v, EXECUTE ... USING.
 	UserVariable Effect = 1 << iota
-	// UserVariableRead reads @variables.
-	UserVariableRead
 	// SetVariable assigns session variables, with or without a scope written.
 	SetVariable
-	// SetGlobal assigns global or persisted variables.
-	SetGlobal
 	// SetNames is SET NAMES, SET CHARACTER SET or SET CHARSET. The server's
 	// trackers leave collation_connection out.
 	SetNames
@@ -34,9 +30,6 @@ const (
 	// PinnedVariable assigns timestamp, insert_id or rand_seed1/2, whose values
 	// the trackers report stale or as 0.
 	PinnedVariable
-	// PrivilegedVariable assigns a session variable that most accounts may not:
-	// sql_log_bin, binlog_format, gtid_next, gtid_domain_id, pseudo_thread_id ...
-	PrivilegedVariable
 	// TrackerVariable assigns a session_track_* variable: the proxy's own
 	// tracking has to be put back.
 	TrackerVariable
@@ -74,9 +67,6 @@ const (
 	// GlobalReadLock is FLUSH TABLES ... WITH READ LOCK or FOR EXPORT, LOCK
 	// INSTANCE, LOCK BINLOG, BACKUP STAGE and BACKUP LOCK.
 	GlobalReadLock
-	// GlobalReadUnlock is UNLOCK INSTANCE, UNLOCK BINLOG, BACKUP UNLOCK and BACKUP
-	// STAGE END.
-	GlobalReadUnlock
 
 	// TextPrepare is PREPARE. The effects of the prepared text are included.
 	TextPrepare
@@ -88,50 +78,22 @@ const (
 
 	// XABegin is XA START.
 	XABegin
-	// XAEnd is XA END.
-	XAEnd
 	// XAPrepare is XA PREPARE. MySQL clears its status bit here, though the
 	// session stays bound to the branch.
 	XAPrepare
 	// XAFinish is XA COMMIT or XA ROLLBACK.
 	XAFinish
-	// TxnReadOnly is START TRANSACTION READ ONLY.
-	TxnReadOnly
-	// TxnReadWrite is START TRANSACTION READ WRITE.
-	TxnReadWrite
-	// TxnSnapshot is START TRANSACTION WITH CONSISTENT SNAPSHOT.
-	TxnSnapshot
-	// Release is COMMIT or ROLLBACK with RELEASE: the server hangs up afterwards.
-	Release
 
 	// LastInsertIDSet sets LAST_INSERT_ID by an expression or by assignment of
 	// last_insert_id or identity.
 	LastInsertIDSet
-	// LastInsertIDRead reads LAST_INSERT_ID() or @@identity.
-	LastInsertIDRead
-	// FoundRowsSet is SELECT SQL_CALC_FOUND_ROWS: the next statement asks for it.
-	FoundRowsSet
-	// FoundRowsRead reads FOUND_ROWS() or ROW_COUNT(): needs the connection of
-	// the statement before it.
-	FoundRowsRead
-	// DiagnosticsRead reads the warnings of the statement before it: SHOW
-	// WARNINGS, SHOW ERRORS, GET DIAGNOSTICS, @@warning_count, @@error_count.
-	DiagnosticsRead
 	// SequenceNext takes a value from a sequence: it writes, and sets LASTVAL.
 	SequenceNext
-	// SequenceRead reads the session's last value of a sequence.
-	SequenceRead
-	// ServerState reads something that belongs to this server or connection, not
-	// to the data: SHOW PROCESSLIST, SHOW MASTER STATUS, IS_FREE_LOCK,
-	// CONNECTION_ID.
-	ServerState
 
 	// ForUpdate takes row locks: FOR UPDATE, FOR SHARE, LOCK IN SHARE MODE.
 	ForUpdate
 	// IntoOutfile writes a file of the server.
 	IntoOutfile
-	// LoadLocal is LOAD DATA LOCAL: the server asks the client for a file.
-	LoadLocal
 	// KillThread is KILL: see [KillTarget].
 	KillThread
 	// Multi says that the text holds more than one statement.
@@ -141,21 +103,16 @@ const (
 )
 
 // harmless are the effects a read-only statement may have.
-const harmless = UserVariableRead | SetStatement | LastInsertIDRead |
-	FoundRowsSet | FoundRowsRead | DiagnosticsRead | SequenceRead | ServerState | Multi
+const harmless = SetStatement | Multi
 
 var effectNames = [...]string{
-	"user_variable", "user_variable_read", "set_variable", "set_global", "set_names",
-	"set_transaction", "set_role", "set_password", "set_statement", "pinned_variable",
-	"privileged_variable", "tracker_variable", "untracked", "unclear", "opaque",
-	"unknown_function", "temp_table", "temp_table_drop", "named_lock",
-	"named_lock_release", "named_lock_release_all", "handler_open", "handler_close",
-	"table_lock", "table_unlock", "global_read_lock", "global_read_unlock",
-	"text_prepare", "text_execute", "text_deallocate", "xa_begin", "xa_end",
-	"xa_prepare", "xa_finish", "txn_read_only", "txn_read_write", "txn_snapshot",
-	"release", "last_insert_id_set", "last_insert_id_read", "found_rows_set",
-	"found_rows_read", "diagnostics_read", "sequence_next", "sequence_read",
-	"server_state", "for_update", "into_outfile", "load_local", "kill_thread", "multi",
+	"user_variable", "set_variable", "set_names", "set_transaction", "set_role", "set_password",
+	"set_statement", "pinned_variable", "tracker_variable", "untracked", "unclear", "opaque",
+	"unknown_function", "temp_table", "temp_table_drop", "named_lock", "named_lock_release",
+	"named_lock_release_all", "handler_open", "handler_close", "table_lock", "table_unlock",
+	"global_read_lock", "text_prepare", "text_execute", "text_deallocate", "xa_begin",
+	"xa_prepare", "xa_finish", "last_insert_id_set", "sequence_next", "for_update",
+	"into_outfile", "kill_thread", "multi",
 }
 
 // Has reports whether any of the effects in mask is set.

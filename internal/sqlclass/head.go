@@ -75,16 +75,14 @@ func (c *classifier) rareHead(w word) {
 	case wordCall:
 		c.verb, c.effects = Call, c.effects|Opaque
 	case wordShow:
-		c.show()
+		c.verb = Show
 	case wordLoad:
 		c.load()
 	case wordKill:
 		c.verb, c.effects = Kill, c.effects|KillThread
 	case wordBinlog:
 		c.verb, c.effects = Admin, c.effects|Untracked
-	case wordGet:
-		c.verb, c.effects = Diagnostics, c.effects|DiagnosticsRead
-	case wordSignal:
+	case wordGet, wordSignal:
 		c.verb = Diagnostics
 	case wordCompound, wordCase, wordFor:
 		c.compound()
@@ -119,27 +117,6 @@ func (c *classifier) with() {
 	}
 }
 
-// show reads SHOW up to what is shown.
-func (c *classifier) show() {
-	c.verb = Show
-	t := c.next()
-	first := t.entry.word()
-	for i := 0; i < 6 && !c.done; i++ {
-		switch t.entry.word() {
-		case wordWarnings:
-			if i == 0 || first == wordCount {
-				c.effects |= DiagnosticsRead
-			}
-		case wordServerShow, wordBinlog, wordOpen, wordExplain, wordAnalyze: // SHOW EXPLAIN FOR a thread
-			c.effects |= ServerState
-		case wordCreate, wordTable, wordStored, wordFrom, wordIn:
-			return
-		default:
-		}
-		t = c.next()
-	}
-}
-
 // explain reads up to the statement explained. A described table ends it too.
 func (c *classifier) explain(w word) {
 	c.verb = Explain
@@ -160,29 +137,15 @@ func (c *classifier) explain(w word) {
 		case wordInsert, wordReplace, wordUpdate, wordDelete, wordSet:
 			c.writes = true
 			return
-		case wordConnection: // EXPLAIN FOR CONNECTION
-			if c.before.word == wordFor {
-				c.effects |= ServerState
-			}
 		default:
 		}
 	}
 }
 
-// load reads LOAD DATA and its relatives.
+// load tells LOAD DATA and LOAD XML from LOAD INDEX INTO CACHE.
 func (c *classifier) load() {
 	c.verb = LoadData
-	for !c.done {
-		switch t := c.next(); t.entry.word() {
-		case wordLocal:
-			c.effects |= LoadLocal
-			return
-		case wordObject: // LOAD INDEX INTO CACHE
-			c.verb = Admin
-			return
-		case wordInto:
-			return
-		default:
-		}
+	if c.next().entry.word() == wordObject {
+		c.verb = Admin
 	}
 }

@@ -68,19 +68,13 @@ const (
 	// Words with a meaning further inside.
 	wordTransaction
 	wordRead
-	wordWrite
-	wordOnly
-	wordConsistent
-	wordAnd
 	wordChain
 	wordNo
 	wordNot
-	wordAtomic
 	wordImmediate
 	wordUsing
 	wordFrom
 	wordTo
-	wordInstance
 	wordTemporary
 	wordOr
 	wordStored
@@ -104,18 +98,12 @@ const (
 	wordIn
 	wordValue
 	wordNext
-	wordPrevious
 	wordOpen
 	wordClose
 	wordExport
 	wordStage
 	wordEnd
-	wordPhase
-	wordWarnings
-	wordCount
 	wordConnection
-	wordServerShow
-	wordFoundRowsSet
 	wordRecursive
 	wordModifier
 	wordQuery
@@ -125,15 +113,10 @@ const (
 	wordNamedLock
 	wordNamedLockRelease
 	wordNamedLockReleaseAll
-	wordServerFunction
-	wordFoundRows
 	wordLastInsertID
 	wordIdentity
 	wordNextval
-	wordLastval
-	wordDiagnosticsVar
 	wordPinnedVar
-	wordPrivilegedVar
 	wordTrackerVar
 	wordSQLMode
 )
@@ -156,10 +139,9 @@ var namesByWord = map[word]string{
 		"restart change stop cache clone import",
 	wordCompound: "if while loop repeat declare", wordCase: "case", wordFor: "for",
 
-	wordTransaction: "transaction work", wordRead: "read", wordWrite: "write",
-	wordOnly: "only", wordConsistent: "consistent", wordAnd: "and", wordChain: "chain",
-	wordNo: "no", wordNot: "not", wordAtomic: "atomic", wordImmediate: "immediate",
-	wordUsing: "using", wordFrom: "from", wordTo: "to", wordInstance: "instance",
+	wordTransaction: "transaction work", wordRead: "read", wordChain: "chain",
+	wordNo: "no", wordNot: "not", wordImmediate: "immediate",
+	wordUsing: "using", wordFrom: "from", wordTo: "to",
 	wordTemporary: "temporary", wordOr: "or",
 	wordStored: "procedure function trigger event package", wordUser: "user",
 	wordObject: "view index database schema sequence", wordSession: "session",
@@ -168,13 +150,9 @@ var namesByWord = map[word]string{
 	wordDefault: "default", wordResource: "resource", wordStatement: "statement",
 	wordAuthorization: "authorization", wordLocal: "local", wordInto: "into",
 	wordAs: "as", wordOutfile: "outfile dumpfile", wordShare: "share", wordIn: "in",
-	wordValue: "value", wordNext: "next", wordPrevious: "previous", wordOpen: "open",
+	wordValue: "value", wordNext: "next", wordOpen: "open",
 	wordClose: "close", wordExport: "export", wordStage: "stage", wordEnd: "end",
-	wordPhase: "phase", wordWarnings: "warnings errors", wordCount: "count",
-	wordConnection: "connection",
-	wordServerShow: "processlist master slave slaves replica replicas binary relaylog " +
-		"engine status innodb profile profiles",
-	wordFoundRowsSet: "sql_calc_found_rows", wordRecursive: "recursive",
+	wordConnection: "connection", wordRecursive: "recursive",
 	wordModifier: "low_priority high_priority delayed ignore", // between INSERT and its table
 	wordQuery:    "query", wordSoft: "soft", wordHard: "hard",
 
@@ -182,19 +160,9 @@ var namesByWord = map[word]string{
 		"version_tokens_lock_shared version_tokens_lock_exclusive",
 	wordNamedLockRelease:    "release_lock service_release_locks version_tokens_unlock",
 	wordNamedLockReleaseAll: "release_all_locks",
-	wordServerFunction:      "is_free_lock is_used_lock connection_id",
-	wordFoundRows:           "found_rows row_count",
 	wordLastInsertID:        "last_insert_id", wordIdentity: "identity",
-	wordNextval: "nextval setval", wordLastval: "lastval",
-	wordDiagnosticsVar: "warning_count error_count",
-	wordPinnedVar:      "timestamp insert_id rand_seed1 rand_seed2",
-	wordPrivilegedVar: "sql_log_bin sql_log_off binlog_format binlog_row_image " +
-		"binlog_row_value_options binlog_rows_query_log_events " +
-		"binlog_direct_non_transactional_updates gtid_next gtid_next_list gtid_domain_id " +
-		"gtid_seq_no server_id skip_replication pseudo_thread_id pseudo_slave_mode " +
-		"pseudo_replica_mode original_commit_timestamp original_server_version " +
-		"immediate_server_version transaction_allow_batching proxy_user " +
-		"last_gtid wsrep_on wsrep_trx_fragment_size wsrep_trx_fragment_unit",
+	wordNextval:   "nextval setval",
+	wordPinnedVar: "timestamp insert_id rand_seed1 rand_seed2",
 	wordTrackerVar: "session_track_schema session_track_system_variables " +
 		"session_track_state_change session_track_transaction_info session_track_gtids " +
 		"session_track_user_variables",

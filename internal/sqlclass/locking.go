@@ -10,8 +10,6 @@ func (c *classifier) locking(w word) {
 		c.verb = Unlock
 		if c.next().entry.word() == wordTable {
 			c.effects |= TableUnlock
-		} else {
-			c.effects |= GlobalReadUnlock
 		}
 	case wordFlush:
 		c.verb = Flush
@@ -62,12 +60,8 @@ func (c *classifier) backup() {
 	switch c.next().entry.word() {
 	case wordLock:
 		c.effects |= GlobalReadLock
-	case wordUnlock:
-		c.effects |= GlobalReadUnlock
 	case wordStage:
-		if c.next().entry.word() == wordEnd {
-			c.effects |= GlobalReadUnlock
-		} else {
+		if c.next().entry.word() != wordEnd {
 			c.effects |= GlobalReadLock
 		}
 	default:

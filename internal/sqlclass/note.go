@@ -18,46 +18,15 @@ func (c *classifier) noteWord(w word) {
 			c.effects |= IntoOutfile
 		}
 	case wordValue:
-		switch last {
-		case wordNext:
+		if last == wordNext {
 			c.effects |= SequenceNext
-		case wordPrevious:
-			c.effects |= SequenceRead
-		default:
 		}
-	case wordNextval, wordLastval:
-		c.noteSequence(w)
-	case wordFoundRowsSet:
-		c.effects |= FoundRowsSet
-	case wordIdentity, wordLastInsertID, wordDiagnosticsVar:
-		c.noteSysVar(w)
+	case wordNextval: // s.nextval of sql_mode ORACLE; NEXTVAL(s) is noted as a call
+		if c.last.is('.') {
+			c.effects |= SequenceNext
+		}
 	default:
 	}
-}
-
-// noteSequence notes s.nextval and s.currval of sql_mode ORACLE; NEXTVAL(s) is
-// noted as a call.
-func (c *classifier) noteSequence(w word) {
-	switch {
-	case !c.last.is('.'):
-	case w == wordNextval:
-		c.effects |= SequenceNext
-	default:
-		c.effects |= SequenceRead
-	}
-}
-
-// noteSysVar notes what @@identity and its like read. The scope before a dot is
-// not looked at.
-func (c *classifier) noteSysVar(w word) {
-	if c.last.kind != tokenSysVar && !(c.last.is('.') && c.before.word == wordSession) {
-		return
-	}
-	if w == wordDiagnosticsVar {
-		c.effects |= DiagnosticsRead
-		return
-	}
-	c.effects |= LastInsertIDRead
 }
 
 // noteTarget keeps track of whether a name to come before a parenthesis is a

@@ -70,30 +70,21 @@ func (c *classifier) assignment(t token, global bool) {
 	case wordRole:
 		c.effects |= SetRole
 	case wordDefault: // DEFAULT ROLE, and default.keycache
-		c.effects |= SetGlobal
 	case wordResource, wordAuthorization:
 		c.effects |= Untracked
 	default:
-		c.variable(e.word(), global)
-		return
-	}
-	if global {
-		c.effects |= SetGlobal
+		if !global {
+			c.variable(e.word())
+		}
 	}
 }
 
-// variable notes the assignment of a system variable.
-func (c *classifier) variable(w word, global bool) {
-	if global {
-		c.effects |= SetGlobal
-		return
-	}
+// variable notes the assignment of a session variable.
+func (c *classifier) variable(w word) {
 	c.effects |= SetVariable
 	switch w {
 	case wordPinnedVar:
 		c.effects |= PinnedVariable
-	case wordPrivilegedVar:
-		c.effects |= PrivilegedVariable
 	case wordTrackerVar:
 		c.effects |= TrackerVariable
 	case wordLastInsertID, wordIdentity:

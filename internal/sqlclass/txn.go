@@ -38,20 +38,6 @@ func (c *classifier) startTransaction() {
 		return
 	}
 	c.verb, c.txn = Begin, TxnBegin
-	for !c.done {
-		before := c.last.entry.word()
-		switch c.next().entry.word() {
-		case wordOnly:
-			if before == wordRead {
-				c.effects |= TxnReadOnly
-			}
-		case wordWrite:
-			c.effects |= TxnReadWrite
-		case wordConsistent:
-			c.effects |= TxnSnapshot
-		default:
-		}
-	}
 }
 
 // completion reads what follows COMMIT and ROLLBACK: [WORK] [AND [NO] CHAIN]
@@ -66,10 +52,6 @@ func (c *classifier) completion() {
 			if before != wordNo {
 				c.txn = TxnChain
 			}
-		case wordRelease:
-			if before != wordNo {
-				c.effects |= Release
-			}
 		default:
 		}
 	}
@@ -81,8 +63,6 @@ func (c *classifier) xa() {
 	switch c.next().entry.word() {
 	case wordStart, wordBegin:
 		c.txn, c.effects = TxnBegin, c.effects|XABegin
-	case wordEnd:
-		c.effects |= XAEnd
 	case wordPrepare:
 		c.effects |= XAPrepare
 	case wordCommit, wordRollback:
