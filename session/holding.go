@@ -95,48 +95,49 @@ func (c *Core) learnHoldings(e sqlclass.Effect, failed bool) {
 	opt := c.lexing()
 	if e.Has(sqlclass.NamedLock | sqlclass.NamedLockRelease) {
 		name, ok := sqlclass.LockName(text, opt)
-		switch ok = ok && !vague && !failed; {
-		case e.Has(sqlclass.NamedLock) && ok:
-			l.hold(PinNamedLock, name)
-		case e.Has(sqlclass.NamedLock):
-			l.holdVague(PinNamedLock)
-		case ok:
-			l.release(PinNamedLock, name)
-		}
+		l.change(PinNamedLock, e.Has(sqlclass.NamedLock), ok && !vague && !failed, name)
 	}
 	if failed && !vague {
 		return // unlike a lock, these come at the end of a statement
 	}
 	if e.Has(sqlclass.TempTable | sqlclass.TempTableDrop) {
 		names, ok := sqlclass.TemporaryTables(text, opt)
-		switch ok = ok && !vague; {
-		case !ok && e.Has(sqlclass.TempTable):
-			l.holdVague(PinTempTable)
-		case !ok:
-		default:
-			for _, n := range names {
-				if n.Schema == "" {
-					n.Schema = l.schema
-				}
-				if e.Has(sqlclass.TempTable) {
-					l.hold(PinTempTable, n.Schema+"."+n.Table)
-				} else {
-					l.release(PinTempTable, n.Schema+"."+n.Table)
-				}
-			}
-		}
+		l.change(PinTempTable, e.Has(sqlclass.TempTable), ok && !vague, l.qualified(names)...)
 	}
 	if e.Has(sqlclass.HandlerOpen | sqlclass.HandlerClose) {
 		name, ok := sqlclass.HandlerName(text, opt)
-		switch ok = ok && !vague; {
-		case e.Has(sqlclass.HandlerOpen) && ok:
-			l.hold(PinHandler, name)
-		case e.Has(sqlclass.HandlerOpen):
-			l.holdVague(PinHandler)
-		case ok:
-			l.release(PinHandler, name)
+		l.change(PinHandler, e.Has(sqlclass.HandlerOpen), ok && !vague, name)
+	}
+}
+
+// change notes a statement that takes things of a kind, or lets go of them. Only if certain it does so to those called names,
+// and to nothing else.
+func (l *ledger) change(p Pin, takes, certain bool, names ...string) {
+	if !certain {
+		if takes {
+			l.holdVague(p)
+		}
+		return
+	}
+	for _, n := range names {
+		if takes {
+			l.hold(p, n)
+		} else {
+			l.release(p, n)
 		}
 	}
+}
+
+// qualified writes the names of tables with their schemas.
+func (l *ledger) qualified(tables []sqlclass.Name) []string {
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		if t.Schema == "" {
+			t.Schema = l.schema
+		}
+		names[i] = t.Schema + "." + t.Table
+	}
+	return names
 }
 
 // statementText is the text of the command that has just finished, nil if it is not at hand.
