@@ -159,9 +159,9 @@ func (c *Core) Doubtful() bool { return c.saw.failed && (c.Busy() || !c.Autocomm
 
 // FollowUp gives bytes that must go to the server after the command that has just finished, before the next one; nil
 // ordinarily: session tracking is set up again when the client reset the connection (and the character sets, where the
-// connection was logged in with others) or changed the trackers, after an error in a transaction or without autocommit the server is asked whether that goes on, and where a result ended with an
-// EOF packet, what a routine did to the session. Their response is a prelude. When that does not come, the session cannot
-// be rebuilt as it was; see Pins.
+// connection was logged in with others) or changed the trackers, after an error in a transaction or without autocommit the
+// server is asked whether that goes on, and where a result ended with an EOF packet, what a routine did to the session. Their
+// response is a prelude. When that does not come, the session cannot be rebuilt as it was; see Pins.
 func (c *Core) FollowUp() []byte {
 	if !c.tracking {
 		return nil
