@@ -53,12 +53,14 @@ func (e *executor) lossOf(ctx context.Context, conn *sql.Conn, from, to topology
 	return out
 }
 
-// missing counts the transactions in want that are not in have; server is who wrote them.
+// missing counts the transactions in want that are not in have; server is who wrote them. Of MariaDB histories that have
+// diverged, as by one transaction of the candidate's own, it is a lower bound.
 func missing(have, want gtid.Position, server topology.Facts) (uint64, bool) {
-	if server.Flavor == "mariadb" && !server.GTIDStrict {
+	n, ok := gtid.Missing(have, want)
+	if server.Flavor == "mariadb" && (!ok || !server.GTIDStrict) {
 		return gtid.MissingLoosely(have, want)
 	}
-	return gtid.Missing(have, want)
+	return n, ok
 }
 
 // behindFile reports whether no link has applied up to the place seen in the old primary's own binary log.
@@ -71,14 +73,15 @@ func behindFile(links []topology.Link, seen gtid.Position) bool {
 	return true
 }
 
-// newestBeat is when we wrote the newest heartbeat row of the old primary that the candidate has, on our own clock.
+// newestBeat is when we wrote the newest heartbeat row of the old primary that the candidate has, on our own clock. A row that
+// seems to be of the future is of a clock that says nothing.
 func newestBeat(ctx context.Context, conn *sql.Conn, serverID uint32) (time.Time, bool) {
-	var micros int64
-	err := conn.QueryRowContext(ctx, fmt.Sprintf("SELECT beat FROM %s.heartbeat WHERE server_id = %d", flavor.Schema, serverID)).Scan(&micros)
-	if err != nil || micros == 0 {
+	var beat uint64
+	err := conn.QueryRowContext(ctx, fmt.Sprintf("SELECT beat FROM %s.heartbeat WHERE server_id = %d", flavor.Schema, serverID)).Scan(&beat)
+	if err != nil {
 		return time.Time{}, false
 	}
-	return time.UnixMicro(micros), true
+	return flavor.BeatTime(beat)
 }
 
 // knowsReign reports whether the candidate has the epoch row of the old primary's reign. Otherwise it has received nothing
@@ -99,19 +102,17 @@ func (e *executor) idOf(from topology.Instance, links []topology.Link) uint32 {
 	return 0
 }
 
-// staleFile is how much older than the rest of what was seen a position by file may be.
-const staleFile = 500 * time.Millisecond
-
-// hasAllOf is the moment at which the old primary was seen last, if the candidate has all that was committed there until then.
+// hasAllOf is the moment at which the old primary's position was read last, if the candidate has all that was committed there
+// until then.
 func hasAllOf(facts topology.Facts, old topology.Observation) (time.Time, bool) {
 	seen := old.Facts.Position
 	switch {
-	case old.FactsAt.IsZero() || !seen.Known():
+	case old.PositionAt.IsZero() || !seen.Known():
 		return time.Time{}, false
 	case seen.Kind() == gtid.KindFile:
-		return old.FactsAt.Add(-staleFile), !behindFile(facts.Links, seen)
+		return old.PositionAt, !behindFile(facts.Links, seen)
 	default:
-		return old.FactsAt, facts.Position.Contains(seen)
+		return old.PositionAt, facts.Position.Contains(seen)
 	}
 }
 

@@ -55,7 +55,8 @@ type Journal struct {
 	subs  map[chan Event]struct{}
 
 	fileMu sync.Mutex // serialises writes to the file, so that lines stay whole and in order
-	file   *os.File
+	file   *os.File   // nil while it could not be opened
+	closed bool
 	size   int64
 }
 
@@ -146,6 +147,7 @@ func (j *Journal) Subscribe() (events <-chan Event, cancel func()) {
 func (j *Journal) Close() error {
 	j.fileMu.Lock()
 	defer j.fileMu.Unlock()
+	j.closed = true
 	if j.file == nil {
 		return nil
 	}
@@ -171,8 +173,13 @@ func (j *Journal) open() error {
 }
 
 func (j *Journal) write(e Event) error {
-	if j.file == nil {
+	if j.cfg.Path == "" || j.closed {
 		return nil
+	}
+	if j.file == nil { // a rotation has failed
+		if err := j.open(); err != nil {
+			return err
+		}
 	}
 	line, err := json.Marshal(e)
 	if err != nil {

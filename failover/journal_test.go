@@ -75,3 +75,40 @@ func readSeqs(t *testing.T, path string) []uint64 {
 	}
 	return out
 }
+
+// A rotation that fails is told, and so is every event that is not on disk after it, until the file can be opened again.
+func TestJournalRecoversFromAFailedRotation(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "deep")
+	path := filepath.Join(dir, "journal.jsonl")
+	j, err := NewJournal(JournalConfig{Path: path, MaxBytes: 4 << 10, Keep: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := Event{Cluster: "c", Kind: "step", Step: string(make([]byte, 1000))}
+	if _, err := j.Append(event); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // a NUL takes six bytes: each begins a file
+		if _, err = j.Append(event); err == nil {
+			t.Error("an event is not on disk and nobody was told")
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Append(event); err != nil {
+		t.Fatal(err)
+	}
+	if seqs := readSeqs(t, path); len(seqs) != 1 || seqs[0] != 5 {
+		t.Errorf("on disk: %v", seqs)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Append(event); err != nil {
+		t.Errorf("after Close: %v", err)
+	}
+}

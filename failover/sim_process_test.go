@@ -265,7 +265,7 @@ func (p *simProcess) saw(x *simSeen, s *simServer) {
 	w := p.world
 	o := &x.o
 	was := o.Facts.Writable() && !o.FactsAt.IsZero()
-	o.Facts, o.FactsAt = s.facts(), w.clock()
+	o.Facts, o.FactsAt, o.PositionAt = s.facts(), w.clock(), w.clock()
 	switch {
 	case !o.Facts.Writable():
 		o.WritableSince = time.Time{}

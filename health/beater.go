@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -86,7 +87,7 @@ func (b *beater) once(ctx context.Context) {
 		return
 	}
 	begun := time.Now()
-	b.beat = max(b.beat+1, uint64(begun.UnixMicro())) // grows over restarts, too
+	b.beat = max(b.beat+1, flavor.BeatAt(begun)) // grows over restarts, too
 	err := b.writers[index].write(bounded, id, b.beat)
 	if err != nil && errors.Is(bounded.Err(), context.Canceled) {
 		return // we are ending, or the probes have told already what is wrong

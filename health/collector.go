@@ -91,7 +91,10 @@ func (c *collector) observe(i int, begun time.Time, took time.Duration, r report
 	}
 	k.count(begun)
 	if r.facts.Version != "" { // even if the heartbeat row could not be read then
-		k.last.Facts, k.last.FactsAt = r.facts, begun
+		k.last.Facts, k.last.FactsAt, k.last.PositionAt = r.facts, begun, begun
+		if !r.positionAt.IsZero() {
+			k.last.PositionAt = r.positionAt
+		}
 		k.skew = r.skew
 		k.fresh.see(r.facts.Links, c.primaryID(), begun)
 		c.compare(i)

@@ -34,6 +34,8 @@ type order struct {
 // report is the outcome of a probe.
 type report struct {
 	facts topology.Facts
+	// positionAt is when the position in facts was read, if that was before this probe; zero otherwise.
+	positionAt time.Time
 	// skew is the server's clock minus ours, exact to half the round trip.
 	skew time.Duration
 	beat *beatRow // nil when not asked for or not there
@@ -102,8 +104,11 @@ func (p *sqlProber) observe(ctx context.Context, o order) (r report, err error) 
 	if r.facts, err = p.dialect.ObserveAt(ctx, p.conn, p.recent(begun, o)); err != nil {
 		return r, err
 	}
-	if r.facts.Position.Kind() == gtid.KindFile && !r.facts.Position.Equal(p.own) {
-		p.own, p.ownAt = r.facts.Position, begun
+	if r.facts.Position.Kind() == gtid.KindFile {
+		if !r.facts.Position.Equal(p.own) {
+			p.own, p.ownAt = r.facts.Position, begun
+		}
+		r.positionAt = p.ownAt
 	}
 	if r.facts.Version != p.dialect.Version() {
 		p.dialect = nil // upgraded under way: the next probe looks again

@@ -132,6 +132,9 @@ type Observation struct {
 	Err      string // the error in the server's or the kernel's words, "" when Class is ok
 	Facts    Facts  // of the last successful probe; zero if there never was one
 	FactsAt  time.Time
+	// PositionAt is when Facts.Position was read: FactsAt, or earlier where it takes a statement of its own, which is not issued with
+	// every probe (a server without GTID).
+	PositionAt time.Time
 	// ReceiveAge is how long ago the standby last received anything (event or heartbeat) from its source, as of the
 	// snapshot's time; 0 for a server that has no link.
 	ReceiveAge time.Duration

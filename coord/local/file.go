@@ -18,8 +18,9 @@ import (
 // formatVersion is the version of the state file's layout that this build writes and reads.
 const formatVersion = 1
 
-// maxStateFile bounds what Load reads; a state file has a few hundred bytes.
-const maxStateFile = 64 << 10
+// maxStateFile bounds what Load reads and Save writes, in bytes. A state file has a few hundred; each server that is away adds
+// several times what gtid_executed takes, which is some 15 KiB where servers were rebuilt under 300 server_uuids.
+const maxStateFile = 16 << 20
 
 // File is a state file and the lease of a single decider. It is safe for concurrent use.
 type File struct {
@@ -153,7 +154,10 @@ func (f *File) Save(_ context.Context, state coord.State) error {
 	if err != nil {
 		return fmt.Errorf("encode the state: %w", err)
 	}
-	if err := replaceFile(f.path, append(raw, '\n')); err != nil {
+	if raw = append(raw, '\n'); len(raw) > maxStateFile { // it could not be read again
+		return fmt.Errorf("the state would take %d bytes and %d are the limit: see `onewriter status` for the servers that are away, and bring them back", len(raw), maxStateFile)
+	}
+	if err := replaceFile(f.path, raw); err != nil {
 		return fmt.Errorf("write the state file: %w", err)
 	}
 	f.last, f.have = state, true

@@ -107,3 +107,25 @@ func TestFileRejectsBadContent(t *testing.T) {
 		})
 	}
 }
+
+// What Save stores Load reads, also with the histories of a server that is away; what it could not read is not stored.
+func TestFileWithLongHistories(t *testing.T) {
+	ctx, path := context.Background(), filepath.Join(t.TempDir(), "s.json")
+	f := open(t, path)
+	long := state(3, "b")
+	long.Away = []coord.Departure{{Server: "a", Epoch: 3, Seen: strings.Repeat("0", 100<<10), Promoted: strings.Repeat("1", 100<<10)}}
+	if err := f.Save(ctx, long); err != nil {
+		t.Fatal(err)
+	}
+	if got, found, err := f.Load(ctx); err != nil || !found || !got.Same(long) {
+		t.Fatalf("found %v, err %v", found, err)
+	}
+	longer := state(4, "b")
+	longer.Away = []coord.Departure{{Server: "a", Epoch: 4, Seen: strings.Repeat("0", maxStateFile)}}
+	if err := f.Save(ctx, longer); err == nil {
+		t.Error("a state was stored that cannot be loaded")
+	}
+	if got, _, err := f.Load(ctx); err != nil || !got.Same(long) {
+		t.Errorf("after a refusal: %v", err)
+	}
+}
