@@ -566,14 +566,12 @@ func (c *Core) spliceBulk(pkt []byte, st *statement) []byte {
 	}
 	if pkt, st.sentTypes = c.splice(pkt, at+2, at+2, st.types); st.sentTypes {
 		pkt[at] |= sendTypes
-	} else {
-		putID(pkt, 0) // the server must not read rows without types: let it refuse the command (1243)
 	}
 	return pkt
 }
 
 // splice gives pkt with the bytes from..to replaced, and its length corrected. A packet of 16 MiB has no room for them: it is
-// given as it is, with false. COM_STMT_EXECUTE will be refused then (1210).
+// given as it is, with false, and the server will refuse the execution (1210).
 func (c *Core) splice(pkt []byte, from, to int, with []byte) ([]byte, bool) {
 	if wire.PayloadLen(pkt)+len(with) >= wire.MaxPayload {
 		return pkt, false

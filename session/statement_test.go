@@ -313,12 +313,11 @@ func TestBulkTypesAreSplicedIn(t *testing.T) {
 func TestTypesWithoutRoom(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		sent uint32 // the id in the long one
 		with func(id uint32) []byte
 		bare func(id uint32) []byte
 	}{
-		{"execute", 4, func(id uint32) []byte { return execute(id, longType, 1, 0, 0, 0) }, func(id uint32) []byte { return execute(id, nil, 1, 0, 0, 0) }},
-		{"bulk", 0,
+		{"execute", func(id uint32) []byte { return execute(id, longType, 1, 0, 0, 0) }, func(id uint32) []byte { return execute(id, nil, 1, 0, 0, 0) }},
+		{"bulk",
 			func(id uint32) []byte {
 				return statementCommand(wire.ComStmtBulkExecute, id, 128, 0, 3, 0, 0, 1, 0, 0, 0)
 			},
@@ -337,7 +336,7 @@ func TestTypesWithoutRoom(t *testing.T) {
 				t.Fatal(need, err)
 			}
 			want := bytes.Clone(long)
-			putID(want, c.sent)
+			putID(want, 4)
 			if sent, _ := r.core.Begin(long); !bytes.Equal(sent, want) {
 				t.Errorf("sent %x, want %x", sent, want)
 			}
