@@ -111,6 +111,7 @@ func (e *executor) proveSilenced(ctx context.Context, a actRun) (*fence.Proof, e
 	if err != nil {
 		return nil, err
 	}
+	e.run.channel, e.run.linked = link.Channel, true // an undo starts it again
 	return fence.ProveSilenced(ctx, s, link.Channel, was)
 }
 

@@ -3,8 +3,11 @@ package failover
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -261,6 +264,56 @@ func TestFailoverOfHungPrimary(t *testing.T) {
 		m.wantOnlyWritable("b")
 		m.wantEverywhereBut(acks, lost)
 	})
+}
+
+// The fence by semi-sync stops the only receiver that acknowledges. When the failover is then given up that one has to run
+// again: without it no commit ends.
+func TestFailoverGivenUpAfterSemiSyncFence(t *testing.T) {
+	for _, f := range []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL} {
+		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
+			m := newMortal(t, mysqltest.PairOptions{Flavor: f, SemiSync: true})
+			ctl, _ := m.start(nil)
+			m.waitState(ctl, StateRunning)
+			m.createTable("a")
+			var began, given sync.Once
+			var known atomic.Bool // how a waits for acknowledgements
+			hook := func(point string) (err error) {
+				switch point {
+				case string(stepPeek) + ":after":
+					known.Store(true)
+				case string(stepFenceOld) + ":before": // it is back, so that death is not proved, and hangs
+					began.Do(func() { m.revive("a"); m.server("a").Pause() })
+				case string(stepSilence) + ":before":
+					given.Do(func() { m.server("a").Continue(); err = errors.New("given up by the test") })
+				}
+				return err
+			}
+			m.hook.Store(&hook)
+			m.waitFor("the settings of a are known", known.Load)
+			m.server("a").Kill9()
+			m.waitFor("the failover is given up", func() bool {
+				return slices.ContainsFunc(ctl.Journal().Events(0), func(e Event) bool { return e.Outcome == "aborted" })
+			})
+			if e := fenceOf(ctl); e != "fenced-by-semisync" {
+				t.Fatalf("the fence was %q", e)
+			}
+			m.waitFor("b follows a", func() bool { return m.follows("b", "a") })
+			m.waitState(ctl, StateRunning)
+			m.asApp(ctl.Status().Primary, "INSERT INTO acks VALUES (1, @@server_id, 0)")
+			m.wantSameRows()
+		})
+	}
+}
+
+// fenceOf is what the last fence of an old primary has achieved.
+func fenceOf(ctl *Controller) (kind string) {
+	for _, e := range ctl.Journal().Events(0) {
+		if e.Step == string(stepFenceOld) && e.Evidence["fence"] != "" {
+			kind = e.Evidence["fence"]
+		}
+	}
+	return kind
 }
 
 // cure waits until the server that was left behind is back; what only it has is undone. It returns the ids of the rows
