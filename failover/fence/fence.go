@@ -67,6 +67,9 @@ type Proof struct {
 	lines []string // what the proof rests on
 	valid bool
 	spent bool
+	// opener is the connection whose statement to open the other server may still arrive there; 0 when there is none.
+	// Only who has spent the proof touches it.
+	opener uint64
 }
 
 // Of names what is closed.

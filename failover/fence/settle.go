@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/pause"
 )
 
@@ -115,11 +118,11 @@ func Promote(ctx context.Context, proof *Proof, s Server, conn *sql.Conn, limits
 	if !proof.spend() {
 		return fmt.Errorf("open %s: %w", s.Name, ErrNoProof)
 	}
-	err := openOn(ctx, s, conn, limits)
+	err := proof.open(ctx, s, conn, limits)
 	if err == nil {
 		return nil
 	}
-	opened, openedErr := isOpened(ctx, s, limits)
+	opened, openedErr := proof.opened(ctx, s, limits)
 	switch {
 	case openedErr != nil:
 		return fmt.Errorf("open %s: %w: %w", s.Name, ErrUncertain, errors.Join(err, openedErr))
@@ -134,22 +137,39 @@ func Promote(ctx context.Context, proof *Proof, s Server, conn *sql.Conn, limits
 // Settle finds out what became of a Promote of s that ended in ErrUncertain. When s is certainly still closed the
 // proof is as good as before.
 func Settle(ctx context.Context, proof *Proof, s Server, limits Limits) (opened bool, err error) {
-	opened, err = isOpened(ctx, s, limits)
+	opened, err = proof.opened(ctx, s, limits)
 	if err == nil && !opened {
 		proof.giveBack()
 	}
 	return opened, err
 }
 
-func openOn(ctx context.Context, s Server, conn *sql.Conn, limits Limits) error {
+// open opens s on conn and remembers the connection as long as a statement of it may still arrive.
+func (p *Proof) open(ctx context.Context, s Server, conn *sql.Conn, limits Limits) error {
 	ctx, cancel := context.WithTimeout(ctx, limits.Settle)
 	defer cancel()
-	return s.Dialect.SetWritable(ctx, conn)
+	id, err := s.Dialect.ConnectionID(ctx, conn)
+	if err != nil {
+		return err // nothing was sent that opens s
+	}
+	p.opener = id
+	err = s.Dialect.SetWritable(ctx, conn)
+	if err == nil || answered(err) {
+		p.opener = 0
+	}
+	return err
 }
 
-// isOpened finds out whether s is open, after a Promote whose answer was lost. A pair of flags of which only one is
-// set is brought back to closed. Statements of ours that are still pending on s are ended first.
-func isOpened(ctx context.Context, s Server, limits Limits) (bool, error) {
+// answered reports whether err is what the server said to the last statement that was sent.
+func answered(err error) bool {
+	var e *mysql.MySQLError
+	return errors.As(err, &e) || errors.Is(err, flavor.ErrNotVerified)
+}
+
+// opened finds out whether s is open, after a Promote whose answer was lost. Before it looks it ends the connection that
+// was to open s, because a packet that the network has lost comes again, even after its sender has hung up; and
+// statements of ours that are still pending on s. A pair of flags of which only one is set is brought back to closed.
+func (p *Proof) opened(ctx context.Context, s Server, limits Limits) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.Settle)
 	defer cancel()
 	conn, err := prepared(ctx, s)
@@ -157,6 +177,12 @@ func isOpened(ctx context.Context, s Server, limits Limits) (bool, error) {
 		return false, err
 	}
 	defer func() { _ = conn.Close() }()
+	if p.opener != 0 {
+		if err := endAll(ctx, s, conn, fmt.Sprintf("the connection %d that was to open %s", p.opener, s.Name), "id = ?", p.opener); err != nil {
+			return false, err
+		}
+		p.opener = 0
+	}
 	if err := EndStray(ctx, s, conn); err != nil {
 		return false, err
 	}
@@ -178,10 +204,16 @@ func isOpened(ctx context.Context, s Server, limits Limits) (bool, error) {
 // EndStray ends statements of the control account that set read_only and are still waiting: what a process that was
 // killed has left behind, or a connection that broke. It returns when they are gone.
 func EndStray(ctx context.Context, s Server, conn *sql.Conn) error {
+	return endAll(ctx, s, conn, "a pending statement on "+s.Name, "info LIKE 'SET%GLOBAL%read_only%'")
+}
+
+// endAll kills the other connections of the control account that condition selects until none is left. After a restart
+// of the server an id may be another one's: that is ours too, and made anew.
+func endAll(ctx context.Context, s Server, conn *sql.Conn, what, condition string, args ...any) error {
 	for {
-		ids, err := strays(ctx, s, conn)
+		ids, err := connections(ctx, s, conn, condition, args...)
 		if err != nil {
-			return fmt.Errorf("look for pending statements on %s: %w", s.Name, err)
+			return fmt.Errorf("look for %s: %w", what, err)
 		}
 		if len(ids) == 0 {
 			return nil
@@ -190,14 +222,15 @@ func EndStray(ctx context.Context, s Server, conn *sql.Conn) error {
 			_ = s.Dialect.Kill(ctx, conn, id) // gone already, or seen again in the next round
 		}
 		if err := pause.For(ctx, 5*time.Millisecond); err != nil {
-			return fmt.Errorf("a pending statement on %s does not end: %w", s.Name, err)
+			return fmt.Errorf("%s does not end: %w", what, err)
 		}
 	}
 }
 
-func strays(ctx context.Context, s Server, conn *sql.Conn) (ids []uint64, err error) {
-	rows, err := conn.QueryContext(ctx, `SELECT id FROM information_schema.processlist
-WHERE id <> CONNECTION_ID() AND user = ? AND info LIKE 'SET%GLOBAL%read_only%'`, s.ControlUser)
+// connections lists the other connections of the control account that condition selects.
+func connections(ctx context.Context, s Server, conn *sql.Conn, condition string, args ...any) (ids []uint64, err error) {
+	rows, err := conn.QueryContext(ctx, "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = ? AND "+condition,
+		append([]any{s.ControlUser}, args...)...)
 	if err != nil {
 		return nil, err
 	}
