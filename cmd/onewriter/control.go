@@ -16,6 +16,7 @@ import (
 	"github.com/onewriter/onewriter/conf"
 	"github.com/onewriter/onewriter/health"
 	"github.com/onewriter/onewriter/internal/binlog"
+	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -40,6 +41,7 @@ func controlConnect(c conf.Cluster, protect backend.Config) func(topology.Instan
 		cfg.Net, cfg.Addr = "tcp", i.Address
 		cfg.Timeout, cfg.DialFunc = controlDialTimeout, dial
 		cfg.InterpolateParams = true
+		cfg.Params = flavor.Settings()
 		cfg.ConnectionAttributes = "program_name:onewriter"
 		cfg.Logger = &mysql.NopLogger{}
 		cfg.TLS = protect.ClientTLS(i.Address)

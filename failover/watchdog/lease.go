@@ -32,7 +32,7 @@ func look(ctx context.Context, q flavor.Querier) (sight, error) {
 	var s sight
 	var readOnly, enabled bool
 	var age int64
-	err := q.QueryRowContext(ctx, `SELECT @@global.server_id, `+clock+`, @@global.read_only <> 0, COALESCE(MAX(status = 'ENABLED'), 0),
+	err := q.QueryRowContext(ctx, `SELECT @@global.server_id, `+clock+`, NOT (`+off("@@global.read_only")+`), COALESCE(MAX(status = 'ENABLED'), 0),
 COALESCE(MIN(TIMESTAMPDIFF(SECOND, last_executed, UTC_TIMESTAMP())), ?) FROM information_schema.events
 WHERE event_schema = 'onewriter' AND event_name = 'watchdog'`, stale+1).Scan(&s.serverID, &s.clock, &readOnly, &enabled, &age)
 	s.at, s.ticking = time.Now(), age >= -stale && age <= stale // last_executed is in the time zone it was installed in

@@ -17,7 +17,7 @@ const (
 	table = flavor.Schema + ".lease"
 	event = flavor.Schema + ".watchdog"
 	// version is in the event's comment; an event with another one is replaced.
-	version = "onewriter watchdog 1"
+	version = "onewriter watchdog 2"
 	// clock is the server's clock in microseconds since 1970, whatever its time zone is.
 	clock = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
 	// newestEpoch is the newest epoch that this server has heard of.
@@ -32,6 +32,9 @@ const createTable = `CREATE TABLE IF NOT EXISTS ` + table + ` (
   holder VARCHAR(255) NOT NULL COMMENT 'who renews it',
   PRIMARY KEY (server_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`
+
+// off is the condition that the switch is off. As a number every word is 0, and MariaDB 12 has words for read_only.
+func off(s string) string { return "CAST(" + s + " AS CHAR) IN ('0', 'OFF')" }
 
 // definition is the event without its first words. It ends sessions first: one that holds locks, or waits in a chain of
 // locks, would keep the flag waiting, and one that may write in spite of read_only would go on. A commit that waits for
@@ -55,7 +58,7 @@ BEGIN
     AND COALESCE(p.state, '') NOT LIKE 'Waiting for semi-sync%';
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = TRUE;
   DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
-  IF @@global.` + flag + ` = 0 AND EXISTS (SELECT 1 FROM ` + table + ` l WHERE l.server_id = @@global.server_id
+  IF ` + off("@@global."+flag) + ` AND EXISTS (SELECT 1 FROM ` + table + ` l WHERE l.server_id = @@global.server_id
     AND l.active AND l.expires < ` + clock + `
     AND NOT EXISTS (SELECT 1 FROM ` + flavor.Schema + `.epoch e WHERE e.server_id = l.server_id AND e.epoch > l.epoch))
     AND GET_LOCK('` + event + `', 0) = 1 THEN
@@ -107,7 +110,7 @@ func Disarm(ctx context.Context, q flavor.Querier) error {
 	if err != nil || state == "" {
 		return err
 	}
-	_, err = q.ExecContext(ctx, "UPDATE "+table+" SET active = FALSE WHERE server_id = @@global.server_id AND active AND @@global.read_only = 0")
+	_, err = q.ExecContext(ctx, "UPDATE "+table+" SET active = FALSE WHERE server_id = @@global.server_id AND active AND "+off("@@global.read_only"))
 	if err != nil {
 		return fmt.Errorf("end the lease: %w", err)
 	}

@@ -19,6 +19,13 @@ type Login struct {
 	Timeout time.Duration
 }
 
+// Settings gives the session variables, by name, that every connection of the control account sets, whatever the server
+// sets for others: how a text is quoted, and that a connection which waits for its turn is still there then (28800 s is
+// the servers' own default).
+func Settings() map[string]string {
+	return map[string]string{"sql_mode": "'STRICT_ALL_TABLES'", "wait_timeout": "28800"}
+}
+
 // Open prepares a handle on the server at address (host:port) with the session settings this package relies on. It
 // does not connect yet.
 func Open(address string, l Login) (*sql.DB, error) {
@@ -30,7 +37,7 @@ func Open(address string, l Login) (*sql.DB, error) {
 		c.Timeout = time.Second
 	}
 	c.InterpolateParams = true // no prepared statements: one round trip for each statement
-	c.Params = map[string]string{"sql_mode": "'STRICT_ALL_TABLES'"}
+	c.Params = Settings()
 	c.ConnectionAttributes = "program_name:onewriter-control"
 	c.Logger = &driver.NopLogger{} // the errors themselves come back
 	connector, err := driver.NewConnector(c)

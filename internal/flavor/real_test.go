@@ -383,6 +383,29 @@ func TestChangeSource(t *testing.T) {
 	})
 }
 
+// What a server sets for everybody does not reach the sessions of the control account: there a backslash is quoted with
+// another one, and a connection may wait for longer than a second.
+func TestSessionOfItsOwn(t *testing.T) {
+	eachPair(t, func(t *testing.T, p *realPair) {
+		r := root(t, p.a)
+		must(t, r, "SET @mode = @@global.sql_mode, @wait = @@global.wait_timeout", "SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES'", "SET GLOBAL wait_timeout = 1")
+		t.Cleanup(func() { must(t, r, "SET GLOBAL sql_mode = @mode", "SET GLOBAL wait_timeout = @wait") })
+		db, err := Open(p.a, Login{User: mysqltest.ControlUser, Password: mysqltest.ControlPassword})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = db.Close() }()
+		var text string
+		var wait int
+		if err := db.QueryRowContext(bounded(t), "SELECT "+literal(`a\b'c`)+", @@wait_timeout").Scan(&text, &wait); err != nil {
+			t.Fatal(err)
+		}
+		if text != `a\b'c` || wait < 3600 {
+			t.Errorf("the text arrived as %s, the server waits %d s", text, wait)
+		}
+	})
+}
+
 func TestSemiSync(t *testing.T) {
 	eachPair(t, func(t *testing.T, p *realPair) {
 		a, _ := p.ends(t)
