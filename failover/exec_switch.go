@@ -12,7 +12,8 @@ import (
 	"github.com/onewriter/onewriter/topology"
 )
 
-// prepare opens every connection that the pause will need, while clients still write.
+// prepare opens every connection that the pause will need, while clients still write. A candidate whose source side of
+// semi-sync was left on, and is not wanted from the promotion on, would keep its first commits waiting for nobody.
 func (e *executor) prepare(ctx context.Context, a actRun) error {
 	if e.stopFollower != nil {
 		e.stopFollower()
@@ -33,6 +34,11 @@ func (e *executor) prepare(ctx context.Context, a actRun) error {
 	}
 	if r.b, r.new, err = r.to.conn(ctx); err != nil {
 		return err
+	}
+	if !semiSyncFromTheStart(a.Op) {
+		if err := e.semiSync(ctx, a.Op.To.Name, false); err != nil {
+			return err
+		}
 	}
 	if a.Op.FilePos {
 		r.period, err = flavor.SharpenPositions(ctx, r.b, r.new)
@@ -167,11 +173,16 @@ func (e *executor) verifyOld(ctx context.Context, a actRun) error {
 	return nil
 }
 
+// semiSyncFromTheStart reports whether the source side of the new primary is switched on before it is opened.
+func semiSyncFromTheStart(op operation) bool {
+	return op.SemiSync && len(op.Repoint) == 0 && !op.failover()
+}
+
 // promote opens the candidate: the point of no return. Where the old primary already follows it, semi-sync is
 // switched on before, so that not even the first transaction is acknowledged by one server alone.
 func (e *executor) promote(ctx context.Context, a actRun, ev evidence) error {
 	r := e.run
-	if a.Op.SemiSync && len(a.Op.Repoint) == 0 && !a.Op.failover() {
+	if semiSyncFromTheStart(a.Op) {
 		r.semiOn = true
 		if err := e.semiSync(ctx, a.Op.To.Name, true); err != nil {
 			return err

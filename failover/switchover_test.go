@@ -46,6 +46,32 @@ func kindOf(o mysqltest.PairOptions) string {
 	return fmt.Sprintf("%s-%d", kind, max(o.Standbys, 1)+1)
 }
 
+// Somebody left the source side of semi-sync on at the standby, and the primary does without: the new primary does, too,
+// instead of keeping its first commits waiting for nobody. (Only MariaDB has it built in.)
+func TestSwitchoverWithoutSemiSync(t *testing.T) { onPairs(t, testSwitchoverWithoutSemiSync) }
+
+func testSwitchoverWithoutSemiSync(t *testing.T, c *cluster) {
+	ctl, _ := c.start(nil)
+	to := c.other(c.waitState(ctl, StateRunning).Primary)
+	written, deadline := 0, time.Now().Add(20*time.Second) // what was written at the start must have arrived
+	for ; written == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		_ = c.admin[to].QueryRow("SELECT COUNT(*) FROM onewriter.epoch").Scan(&written) // not there yet
+	}
+	if strings.HasSuffix(t.Name(), "/mariadb") {
+		c.exec(to, "SET GLOBAL rpl_semi_sync_master_enabled = 1")
+		t.Cleanup(func() { c.exec(to, "SET GLOBAL rpl_semi_sync_master_enabled = 0") })
+	}
+	if r := c.switchAround(ctl); r.To != to || len(r.Warnings) > 0 {
+		t.Errorf("to %s with warnings %q", r.To, r.Warnings)
+	}
+	var name, on string
+	err := c.admin[to].QueryRow("SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_master_enabled'").Scan(&name, &on)
+	if err == nil && on != "OFF" {
+		t.Errorf("the source side of the new primary is %s", on)
+	}
+	c.wantOnlyWritable(to)
+}
+
 // switchAround moves the role. On a busy machine the standbys may have to catch up first.
 func (c *cluster) switchAround(ctl *Controller) Result {
 	c.t.Helper()
