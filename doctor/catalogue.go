@@ -25,6 +25,7 @@ func kindOf(code string) (Kind, bool) {
 }
 
 var kinds = []Kind{
+	{"SAME_SERVER", Critical, BlocksAlways, "The addresses of two names lead to one and the same server: what is taken for the standby is the primary, or the other way round."},
 	{"SERVER_ID_DUPLICATE", Critical, BlocksAlways, "Two servers have the same `server_id`, or one has 0: each skips what the other wrote."},
 	{"SERVER_UUID_DUPLICATE", Critical, BlocksAlways, "Two servers have the same `server_uuid`: one is a copy of the other, data directory and all."},
 	{"HISTORY_DIVERGED", Critical, BlocksAlone, "A standby has transactions that the primary lacks."},

@@ -12,6 +12,7 @@ type check struct {
 
 // checks are made in this order, those of each server first.
 var checks = []check{
+	{codes: []string{"SAME_SERVER"}, all: sameServers},
 	{codes: []string{"SERVER_ID_DUPLICATE"}, all: serverIDs},
 	{codes: []string{"SERVER_UUID_DUPLICATE"}, all: serverUUIDs},
 	{codes: []string{"HISTORY_DIVERGED"}, all: diverged},

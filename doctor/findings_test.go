@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -320,6 +321,22 @@ func TestAilments(t *testing.T) {
 		}
 		if !w.mariadb() {
 			w.on("b", "RESET PERSIST")
+		}
+	})
+}
+
+// Two names that lead to one server are told apart from copies of one.
+func TestSameServer(t *testing.T) {
+	onWards(t, func(w *ward) {
+		d := w.doctor(func(c *Config) { c.Servers[1].Address = c.Servers[0].Address })
+		var codes []string
+		for _, f := range d.Check(w.Context()).Findings {
+			if f.Server == "b" {
+				codes = append(codes, f.Code)
+			}
+		}
+		if !slices.Contains(codes, "SAME_SERVER") || slices.Contains(codes, "SERVER_ID_DUPLICATE") || slices.Contains(codes, "SERVER_UUID_DUPLICATE") {
+			t.Errorf("found %q", codes)
 		}
 	})
 }

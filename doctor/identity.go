@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/onewriter/onewriter/internal/flavor"
 )
 
 // serverIDs looks for servers that cannot tell their own transactions from another's.
-func serverIDs(_ context.Context, x *examination) error {
+func serverIDs(ctx context.Context, x *examination) error {
 	servers := x.examined()
 	for i, s := range servers {
 		if s.facts.ServerID == 0 {
@@ -16,7 +18,9 @@ func serverIDs(_ context.Context, x *examination) error {
 			continue
 		}
 		for _, other := range servers[:i] {
-			if other.facts.ServerID == s.facts.ServerID {
+			if same, err := oneServer(ctx, s, other); err != nil {
+				return err
+			} else if other.facts.ServerID == s.facts.ServerID && !same {
 				x.find("SERVER_ID_DUPLICATE", s.name(), fmt.Sprintf(
 					"It has the same server_id as %s. A server skips transactions that carry its own id, so each of the two would silently lack what the other wrote.", other.name()),
 					[]string{fmt.Sprintf("server_id is %d on %s and on %s", s.facts.ServerID, other.name(), s.name())},
@@ -27,11 +31,17 @@ func serverIDs(_ context.Context, x *examination) error {
 	return nil
 }
 
-func serverUUIDs(_ context.Context, x *examination) error {
+func serverUUIDs(ctx context.Context, x *examination) error {
 	servers := x.examined()
 	for i, s := range servers {
 		for _, other := range servers[:i] {
-			if s.facts.ServerUUID != "" && s.facts.ServerUUID == other.facts.ServerUUID {
+			if s.facts.ServerUUID == "" || s.facts.ServerUUID != other.facts.ServerUUID {
+				continue
+			}
+			if same, err := oneServer(ctx, s, other); err != nil {
+				return err
+			} else if !same { // otherwise that is the finding
+
 				x.find("SERVER_UUID_DUPLICATE", s.name(), fmt.Sprintf(
 					"It has the same server_uuid as %s: its data directory was copied with auto.cnf. They cannot replicate from each other, and GTIDs of one pass for those of the other.", other.name()),
 					[]string{fmt.Sprintf("server_uuid is %s on %s and on %s", s.facts.ServerUUID, other.name(), s.name())},
@@ -40,6 +50,38 @@ func serverUUIDs(_ context.Context, x *examination) error {
 		}
 	}
 	return nil
+}
+
+// sameServers looks for names that lead to one and the same server.
+func sameServers(ctx context.Context, x *examination) error {
+	servers := x.examined()
+	for i, s := range servers {
+		for _, other := range servers[:i] {
+			same, err := oneServer(ctx, s, other)
+			if err != nil {
+				return err
+			}
+			if same {
+				x.find("SAME_SERVER", s.name(), fmt.Sprintf(
+					"Its address leads to the same server as that of %s. Nothing can be moved to it, and of what was configured one server is not watched at all.", other.name()),
+					[]string{fmt.Sprintf("a named lock that is taken at %s is seen at %s", s.instance.Address, other.instance.Address)},
+					"correct the address, name or virtual IP address of the one that is wrong")
+			}
+		}
+	}
+	return nil
+}
+
+// oneServer reports whether two names lead to one server. Only those that say the same of themselves are asked.
+func oneServer(ctx context.Context, a, b *server) (bool, error) {
+	if a.facts.ServerID != b.facts.ServerID || a.facts.ServerUUID != b.facts.ServerUUID {
+		return false, nil
+	}
+	same, err := flavor.SameServer(ctx, a.q, b.q)
+	if err != nil {
+		return false, fmt.Errorf("find out whether %s and %s are the same server: %w", a.name(), b.name(), err)
+	}
+	return same, nil
 }
 
 // strangers looks for replicas that are none of the cluster's servers.

@@ -208,7 +208,7 @@ func barred(b serverView) []string {
 
 // marked adds to an inspection what durable state and policy say of the servers.
 func (s state) marked(v view) view {
-	out := append(view(nil), v...)
+	out := v.apart(s.known)
 	for i := range out {
 		x := &out[i]
 		x.Never, x.Priority = s.policy.Never[x.Instance.Name], s.policy.Priority[x.Instance.Name]

@@ -68,6 +68,7 @@ func (e *executor) assess(ctx context.Context, from topology.Instance) view {
 		})
 	}
 	wg.Wait()
+	e.findTwins(ctx, v)
 	return v
 }
 

@@ -55,10 +55,14 @@ VALUES (?, ?, @@server_id, UTC_TIMESTAMP(6), ?)`, uint64(a.Op.Epoch), a.Op.To.Na
 	return nil
 }
 
-// close fences the servers that are writable and must not be.
+// close fences the servers that are writable and must not be. What is the primary under another name stays as it is.
 func (e *executor) close(ctx context.Context, a actRun, ev evidence) error {
 	var errs []error
 	for _, name := range a.Op.Others {
+		if err := e.spare(ctx, name, a.Op.To.Name); err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		s, err := e.returner(ctx, name)
 		if err != nil {
 			errs = append(errs, err)

@@ -114,6 +114,9 @@ func (e *executor) account() rejoin.Account {
 // judged: under semi-sync the primary waits for it.
 func (e *executor) quarantine(ctx context.Context, a actRun, old rejoin.Server, out *done) error {
 	e.back = comebackRun{server: a.Op.Server}
+	if err := e.spare(ctx, a.Op.Server, a.Op.To.Name); err != nil {
+		return err
+	}
 	if a.Op.Gone.Why == "split" {
 		return e.close(ctx, actRun{Op: operation{Others: []string{a.Op.Server}}}, evidence(out.Evidence))
 	}

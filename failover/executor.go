@@ -276,6 +276,8 @@ func (ev evidence) describe(v view) {
 		switch {
 		case !s.ok():
 			ev.add(s.Instance.Name, "no answer: %s", s.Err)
+		case s.Twin != "":
+			ev.add(s.Instance.Name, "the same server as %s, at %s", s.Twin, s.Facts.Position)
 		case s.writable():
 			ev.add(s.Instance.Name, "writable, epoch row %d, at %s", s.Row.Epoch, s.Facts.Position)
 		default:

@@ -36,6 +36,7 @@ func (e *executor) inspect(ctx context.Context, primary string) view {
 			}
 		}
 	}
+	e.findTwins(ctx, v)
 	return v
 }
 

@@ -45,6 +45,7 @@ type state struct {
 	peek     time.Time      // when the primary's semi-sync settings are read next
 	// awayTrouble says what went wrong last when a server that was away was brought back.
 	awayTrouble []string
+	twins       []string  // what the last inspection said of names that lead to one server; replaced, never modified
 	mends       []mending // the standbys whose replication is started again; replaced, never modified
 	unsure      []doubt   // the servers whose replication we may have stopped without knowing it; replaced, never modified
 	unparked    bool      // the links to servers that are away could not be kept from starting by themselves yet

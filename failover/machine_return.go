@@ -42,6 +42,12 @@ type judged struct {
 	Reasons []string
 }
 
+// justFailed reports whether the last attempt to bring the server back has failed a moment ago.
+func (s state) justFailed(server string) bool {
+	c := s.comebackOf(server)
+	return c.Stage == stageAway && !c.Since.IsZero() && s.now.Sub(c.Since) < returnAgain
+}
+
 func (s state) comebackOf(server string) comeback {
 	for _, c := range s.backs {
 		if c.Server == server {
@@ -94,7 +100,7 @@ func (s state) tend() (next state, actions []action, ok bool) {
 				s = s.come(d.Server, stageAway)
 				s.backs[0].Since = time.Time{}
 			}
-		case x.Writable || c.Stage == stageAway && (c.Since.IsZero() || s.now.Sub(c.Since) >= returnAgain):
+		case x.Writable && !s.justFailed(d.Server) || c.Stage == stageAway && (c.Since.IsZero() || s.now.Sub(c.Since) >= returnAgain):
 			next, actions = s.beginReturn("", d, RejoinRequest{Server: d.Server})
 			return next, actions, true
 		case c.Stage == stageClosed && d.Verdict != verdictDiverged && s.now.Sub(c.Since) >= judgeAgain:

@@ -68,7 +68,7 @@ func (s state) look(force bool) (state, []action) {
 				s = next
 			}
 			if s.asExpected() {
-				s.looked = ""
+				s.looked, s.twins = "", nil
 				return s.maybePeek(force)
 			}
 		}
@@ -95,10 +95,11 @@ func (s state) missed() state {
 	return s
 }
 
-// openAway finds a server that was left behind and is seen writable: it is closed at once, whatever else is the matter.
+// openAway finds a server that was left behind and is seen writable: it is closed at once, whatever else is the matter. One that
+// could not be closed is tried again after a while.
 func (s state) openAway() (coord.Departure, bool) {
 	for _, d := range s.known.Away {
-		if x, seen := s.sightOf(d.Server); seen && x.OK && x.Writable {
+		if x, seen := s.sightOf(d.Server); seen && x.OK && x.Writable && !s.justFailed(d.Server) {
 			return d, true
 		}
 	}
@@ -174,6 +175,8 @@ func (s state) asExpected() bool {
 func (s state) judge(v view) (state, []action) {
 	first := !s.booted
 	s.booted, s.peek = true, time.Time{}
+	v = v.apart(s.known)
+	s.twins = v.twins()
 	d := decide(question{View: v, Known: s.known, HaveKnown: s.haveKnown, MayReopen: first || s.lost || s.lapsed || !s.primary.Instance.Known()})
 	s.epoch = max(s.epoch, d.Epoch, v.newestRow().Epoch)
 	op := operation{To: d.Primary, Epoch: d.Epoch, Others: d.Others}

@@ -23,6 +23,10 @@ func statusOf(s state) *Status {
 	for _, d := range s.known.Away {
 		out.Away = append(out.Away, awayOf(d))
 	}
+	if s.mode == StateRunning && len(s.twins) > 0 {
+		out.State = StateDegraded
+		out.Reasons = append(out.Reasons, s.twins...)
+	}
 	if s.mode == StateRunning && len(out.Away) > 0 {
 		out.State = StateDegraded
 		for _, a := range out.Away {

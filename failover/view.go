@@ -24,6 +24,7 @@ type serverView struct {
 	Err      string // why it could not be inspected, in words; "" when it could
 	Denied   error  // the *SetupError behind Err when the control account lacks a right; nil otherwise
 	Turned   bool   // it could not be inspected because it turned the control account away: it is alive
+	Twin     string // the other name under which this server was reached, see findTwins; "" for none
 	Facts    topology.Facts
 	Binlog   gtid.Position // file and offset of its own binary log
 	Row      epochRow
@@ -110,6 +111,9 @@ func (v view) newestRow() epochRow {
 
 // silent is the sentence about a server that could not be inspected; name is what it calls the server.
 func (v serverView) silent(name string) string {
+	if v.Twin != "" {
+		return fmt.Sprintf("%s cannot be told apart: %s.", name, v.Err)
+	}
 	if v.Turned {
 		return fmt.Sprintf("%s does not let the control account in: %s.", name, v.Err)
 	}
@@ -129,6 +133,9 @@ func (v view) unreachable() []string {
 
 // nobody says in one sentence that no server could be inspected, and what to do where that is known.
 func (v view) nobody() string {
+	if len(v.twins()) > 0 {
+		return "No server of the cluster can be relied on."
+	}
 	turned := v.names(func(s serverView) bool { return s.Turned })
 	if len(turned) == 0 {
 		return "No server of the cluster answers."
