@@ -22,7 +22,21 @@ func (a account) local(hostname string) bool {
 var systemUsers = []string{"mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys", "debian-sys-maint", "mysql"}
 
 // PrivilegedAccounts implements Attendant.
-func (common) PrivilegedAccounts(ctx context.Context, q Querier) ([]string, error) {
+func (*mysql) PrivilegedAccounts(ctx context.Context, q Querier) ([]string, error) {
+	return privilegedAccounts(ctx, q, nil)
+}
+
+// PrivilegedAccounts implements Attendant.
+func (*mariadb) PrivilegedAccounts(ctx context.Context, q Querier) ([]string, error) {
+	byRole, err := roleHolders(ctx, q, superBit|readOnlyAdminBit|connectionAdminBit)
+	if err != nil {
+		return nil, err
+	}
+	return privilegedAccounts(ctx, q, byRole)
+}
+
+// privilegedAccounts lists the accounts that hold such a privilege themselves, and those by role.
+func privilegedAccounts(ctx context.Context, q Querier, byRole []account) ([]string, error) {
 	var me, hostname string
 	if err := q.QueryRowContext(ctx, "SELECT CURRENT_USER(), @@hostname").Scan(&me, &hostname); err != nil {
 		return nil, fmt.Errorf("read the own account: %w", err)
@@ -33,7 +47,7 @@ func (common) PrivilegedAccounts(ctx context.Context, q Querier) ([]string, erro
 		return nil, err
 	}
 	var out []string
-	for _, a := range accounts {
+	for _, a := range append(accounts, byRole...) {
 		system := slices.Contains(systemUsers, a.user) || a.user == "root" && a.local(hostname)
 		if !system && a.String() != me && !slices.Contains(out, a.String()) {
 			out = append(out, a.String())

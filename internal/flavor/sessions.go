@@ -88,13 +88,14 @@ const ordinary = `p.id <> CONNECTION_ID() AND p.user NOT IN ('system user', 'eve
 AND p.command NOT LIKE 'Binlog Dump%' AND p.command NOT LIKE 'Slave\_%'
 AND p.command NOT IN ('Daemon', 'Register Slave', 'Register Replica', 'Connect')`
 
-// sessions lists client sessions; locked has the ids that are known to hold table locks.
-func sessions(ctx context.Context, q Querier, locked map[uint64]bool) ([]Session, error) {
+// sessions lists client sessions; locked has the ids that are known to hold table locks, byRole accounts that pass
+// read_only because of a role.
+func sessions(ctx context.Context, q Querier, locked map[uint64]bool, byRole []account) ([]Session, error) {
 	rs, err := records(ctx, q, sessionQuery)
 	if err != nil {
 		return nil, fmt.Errorf("read the process list: %w", err)
 	}
-	privileged, err := privilegedUsers(ctx, q)
+	privileged, err := privilegedUsers(ctx, q, byRole)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +111,8 @@ func sessions(ctx context.Context, q Querier, locked map[uint64]bool) ([]Session
 
 // privilegedSessions lists those of sessions whose user names pass read_only, without their transactions and locks. Of
 // thousands of sessions it fetches only these: it is asked for while clients wait.
-func privilegedSessions(ctx context.Context, q Querier) ([]Session, error) {
-	users, err := privilegedUsers(ctx, q)
+func privilegedSessions(ctx context.Context, q Querier, byRole []account) ([]Session, error) {
+	users, err := privilegedUsers(ctx, q, byRole)
 	if err != nil || len(users) == 0 {
 		return nil, err
 	}
@@ -161,14 +162,15 @@ func readOnlyText(info string) bool {
 	}
 }
 
-// privilegedUsers gives the user names that pass read_only; empty when the account may not look.
-func privilegedUsers(ctx context.Context, q Querier) (map[string]bool, error) {
+// privilegedUsers gives the user names that pass read_only by what they hold themselves, and those byRole; empty when the
+// account may not look.
+func privilegedUsers(ctx context.Context, q Querier, byRole []account) (map[string]bool, error) {
 	accounts, err := privilegedGrantees(ctx, q, "'SUPER', 'READ_ONLY ADMIN', 'READ ONLY ADMIN'")
 	if err != nil {
 		return nil, err
 	}
 	users := make(map[string]bool, len(accounts))
-	for _, a := range accounts {
+	for _, a := range append(accounts, byRole...) {
 		users[a.user] = true
 	}
 	return users, nil
@@ -216,17 +218,25 @@ WHERE lock_mode IN ('MDL_SHARED_NO_READ_WRITE', 'MDL_SHARED_READ_ONLY', 'MDL_SHA
 			return nil, err
 		}
 	}
-	return sessions(ctx, q, locked)
+	byRole, err := roleHolders(ctx, q, superBit|readOnlyAdminBit)
+	if err != nil {
+		return nil, err
+	}
+	return sessions(ctx, q, locked, byRole)
 }
 
 // PrivilegedSessions implements Attendant.
 func (d *mariadb) PrivilegedSessions(ctx context.Context, q Querier) ([]Session, error) {
-	return privilegedSessions(ctx, q)
+	byRole, err := roleHolders(ctx, q, superBit|readOnlyAdminBit)
+	if err != nil {
+		return nil, err
+	}
+	return privilegedSessions(ctx, q, byRole)
 }
 
 // PrivilegedSessions implements Attendant.
 func (d *mysql) PrivilegedSessions(ctx context.Context, q Querier) ([]Session, error) {
-	return privilegedSessions(ctx, q)
+	return privilegedSessions(ctx, q, nil)
 }
 
 // Sessions implements Attendant.
@@ -243,5 +253,5 @@ OR m.object_type IN ('GLOBAL', 'COMMIT', 'BACKUP LOCK') AND m.lock_type IN ('SHA
 			return nil, err
 		}
 	}
-	return sessions(ctx, q, locked)
+	return sessions(ctx, q, locked, nil)
 }

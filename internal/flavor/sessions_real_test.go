@@ -117,6 +117,53 @@ func TestPrivileged(t *testing.T) {
 	})
 }
 
+// An account passes read_only by a role of a role, or by what everybody has (PUBLIC): both are seen, as long as it is so.
+func TestPrivilegedByRole(t *testing.T) {
+	eachPair(t, func(t *testing.T, p *realPair) {
+		if p.da.Kind() != KindMariaDB {
+			t.Skip("super_read_only stops everybody")
+		}
+		a, _ := p.ends(t)
+		r := root(t, p.a)
+		must(t, r, "CREATE ROLE strong_role, weak_role, dba", "GRANT READ_ONLY ADMIN ON *.* TO strong_role", "GRANT strong_role TO dba", "GRANT SELECT ON *.* TO weak_role",
+			"CREATE USER alice@'%' IDENTIFIED BY 'x', bob@'%' IDENTIFIED BY 'x'", "GRANT dba TO alice@'%'", "GRANT weak_role TO bob@'%'", "SET DEFAULT ROLE dba FOR alice@'%'",
+			"CREATE TABLE app.roles (id INT PRIMARY KEY)", "GRANT INSERT ON app.roles TO alice@'%', bob@'%'")
+		t.Cleanup(func() {
+			must(t, root(t, p.a), "DROP ROLE strong_role, weak_role, dba", "DROP USER alice@'%', bob@'%'", "DROP TABLE app.roles")
+		})
+		alice, bob := login(t, p.a, "alice", "x"), login(t, p.a, "bob", "x")
+		aliceID, bobID := sessionID(t, p.da, alice), sessionID(t, p.da, bob)
+		want := func(wantAlice, wantBob bool) {
+			t.Helper()
+			found, err := p.da.PrivilegedSessions(bounded(t), a)
+			has := func(id uint64) bool { return slices.ContainsFunc(found, func(s Session) bool { return s.ID == id }) }
+			if err != nil || has(aliceID) != wantAlice || has(bobID) != wantBob {
+				t.Errorf("privileged sessions %+v, %v; want alice (%d) %t, bob (%d) %t", found, err, aliceID, wantAlice, bobID, wantBob)
+			}
+			names, err := p.da.PrivilegedAccounts(bounded(t), a)
+			if err != nil || slices.Contains(names, "alice@%") != wantAlice || slices.Contains(names, "bob@%") != wantBob {
+				t.Errorf("privileged accounts %q, %v; want alice %t, bob %t", names, err, wantAlice, wantBob)
+			}
+		}
+		want(true, false)
+		eventually(t, p.da, a, aliceID, func(s Session) bool { return s.Privileged })
+		eventually(t, p.da, a, bobID, func(s Session) bool { return !s.Privileged })
+		must(t, r, "SET GLOBAL read_only = 1")
+		t.Cleanup(func() { must(t, root(t, p.a), "SET GLOBAL read_only = 0") })
+		must(t, alice, "INSERT INTO app.roles VALUES (1)") // so it is
+		if _, err := bob.ExecContext(bounded(t), "INSERT INTO app.roles VALUES (2)"); number(err) != 1290 {
+			t.Errorf("bob writes: %v", err)
+		}
+		if _, err := r.ExecContext(bounded(t), "GRANT READ_ONLY ADMIN ON *.* TO PUBLIC"); err != nil {
+			t.Logf("no PUBLIC here: %v", err)
+			return
+		}
+		want(true, true)
+		must(t, r, "REVOKE READ_ONLY ADMIN ON *.* FROM PUBLIC", "REVOKE dba FROM alice@'%'")
+		want(false, false)
+	})
+}
+
 func TestPreparedXA(t *testing.T) {
 	eachPair(t, func(t *testing.T, p *realPair) {
 		a, _ := p.ends(t)
