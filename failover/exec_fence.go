@@ -112,7 +112,7 @@ func (e *executor) proveSilenced(ctx context.Context, a actRun) (*fence.Proof, e
 		return nil, err
 	}
 	e.run.channel, e.run.linked = link.Channel, true // an undo starts it again
-	return fence.ProveSilenced(ctx, s, link.Channel, was)
+	return fence.ProveSilenced(ctx, s, link.Channel, was, e.semi.standby)
 }
 
 func (e *executor) runCommand(ctx context.Context, a actRun) (*fence.Proof, error) {

@@ -148,8 +148,7 @@ func (e *executor) semiSyncWas(i topology.Instance) flavor.SemiSync {
 // them. That says nothing about what was committed before, when it may not have waited: beat, the newest heartbeat row that
 // the candidate has, must have been written since.
 func (e *executor) exactBySemiSync(a actRun, beat time.Time) bool {
-	was := e.semiSyncWas(a.Op.From)
-	return a.Op.SemiSync && waits(was) && was.Clients == 1 && len(e.cfg.Servers) == 2 && !beat.IsZero() && beat.After(e.semi.since)
+	return a.Op.SemiSync && e.semi.server == a.Op.From.Name && e.semi.onStandby() && !beat.IsZero() && beat.After(e.semi.since)
 }
 
 // waits reports whether a server with these settings never acknowledges a commit alone.
@@ -161,10 +160,16 @@ func waits(s flavor.SemiSync) bool {
 type peeked struct {
 	server   string
 	settings flavor.SemiSync
-	since    time.Time // when it was first seen to wait for acknowledgements, without a break since
+	standby  flavor.SemiSync // of the only standby; zero when there are more, or when it did not answer
+	since    time.Time       // when onStandby was seen first, without a break since
 }
 
-// peek reads the primary's semi-sync settings.
+// onStandby reports whether nothing was acknowledged but what the only standby has.
+func (p peeked) onStandby() bool {
+	return waits(p.settings) && p.settings.Clients == 1 && p.standby.Acknowledges
+}
+
+// peek reads the primary's semi-sync settings, and those of its only standby where the primary waits for it.
 func (e *executor) peek(ctx context.Context, a actRun) (err error) {
 	conn, d, err := e.servers[a.Op.To.Name].conn(ctx)
 	if err != nil {
@@ -175,10 +180,31 @@ func (e *executor) peek(ctx context.Context, a actRun) (err error) {
 		_ = conn.Close() // the first error is the one that counts
 		return fmt.Errorf("read the semi-sync settings of %s: %w", a.Op.To.Name, err)
 	}
-	since := e.semi.since
-	if e.semi.server != a.Op.To.Name || !waits(e.semi.settings) {
-		since = time.Now()
+	now := peeked{server: a.Op.To.Name, settings: settings, since: e.semi.since}
+	if waits(settings) && len(e.cfg.Servers) == 2 {
+		now.standby = e.peekStandby(ctx, a.Op.To)
 	}
-	e.semi = peeked{server: a.Op.To.Name, settings: settings, since: since}
+	if e.semi.server != now.server || !e.semi.onStandby() {
+		now.since = time.Now()
+	}
+	e.semi = now
 	return conn.Close()
+}
+
+// peekStandby reads the semi-sync settings of the other one of two servers; zero when it does not answer.
+func (e *executor) peekStandby(ctx context.Context, primary topology.Instance) flavor.SemiSync {
+	for _, i := range e.cfg.Servers {
+		if i == primary {
+			continue
+		}
+		conn, d, err := e.servers[i.Name].conn(ctx)
+		if err != nil {
+			return flavor.SemiSync{}
+		}
+		defer func() { _ = conn.Close() }() // back to the pool
+		if s, err := d.SemiSync(ctx, conn); err == nil {
+			return s
+		}
+	}
+	return flavor.SemiSync{}
 }

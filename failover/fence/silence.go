@@ -20,12 +20,15 @@ const (
 )
 
 // ProveSilenced stops the receiver of candidate, whose link from the old primary is called channel. When the old primary,
-// as it was seen last, shows no commit before an acknowledgement, never goes on without one, and has no other server
-// that gives one, it cannot acknowledge anything from then on, whatever becomes of clocks and networks. The applier of
-// the candidate goes on.
-func ProveSilenced(ctx context.Context, candidate Server, channel string, was flavor.SemiSync) (*Proof, error) {
+// as it was seen last, shows no commit before an acknowledgement, never goes on without one, and has one server alone
+// that gives them, which was the candidate by what that said of itself then, it cannot acknowledge anything from then on,
+// whatever becomes of clocks and networks. The applier of the candidate goes on.
+func ProveSilenced(ctx context.Context, candidate Server, channel string, was, candidateWas flavor.SemiSync) (*Proof, error) {
 	if err := dependsOnOne(was); err != nil {
 		return nil, err
+	}
+	if !candidateWas.Acknowledges {
+		return nil, fmt.Errorf("%w: %s was not seen to acknowledge, so somebody else may", ErrNotSilenced, candidate.Name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopWithin)
 	defer cancel()

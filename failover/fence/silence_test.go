@@ -3,6 +3,7 @@ package fence
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -21,8 +22,9 @@ func TestProveSilenced(t *testing.T) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.refuses(was)
-		proof, err := ProveSilenced(ctx, s.b, "", was)
+		candidate := s.acknowledges(true)
+		s.refuses(was, candidate)
+		proof, err := ProveSilenced(ctx, s.b, "", was, candidate)
 		if err != nil {
 			s.t.Fatalf("%+v: %v", was, err)
 		}
@@ -56,7 +58,7 @@ func TestProveSilenced(t *testing.T) {
 }
 
 // refuses: sources that could go on without the candidate are not silenced, and the receiver goes on.
-func (s *site) refuses(was flavor.SemiSync) {
+func (s *site) refuses(was, candidate flavor.SemiSync) {
 	s.t.Helper()
 	ctx := context.Background()
 	for name, change := range map[string]func(*flavor.SemiSync){
@@ -67,12 +69,53 @@ func (s *site) refuses(was flavor.SemiSync) {
 	} {
 		w := was
 		change(&w)
-		if p, err := ProveSilenced(ctx, s.b, "", w); !errors.Is(err, ErrNotSilenced) || p != nil {
+		if p, err := ProveSilenced(ctx, s.b, "", w, candidate); !errors.Is(err, ErrNotSilenced) || p != nil {
 			s.t.Errorf("%s: %v, %v", name, p, err)
 		}
+	}
+	// A receiver that connected before the replica side was switched on is asynchronous; somebody else acknowledges.
+	s.reconnect(func() error { return s.b.Dialect.SetSemiSyncReplica(ctx, s.b.DB, false) })
+	if err := s.b.Dialect.SetSemiSyncReplica(ctx, s.b.DB, true); err != nil {
+		s.t.Fatal(err)
+	}
+	if p, err := ProveSilenced(ctx, s.b, "", was, s.acknowledges(false)); !errors.Is(err, ErrNotSilenced) || p != nil {
+		s.t.Errorf("asynchronous: %v, %v", p, err)
 	}
 	facts, err := s.b.Dialect.Observe(ctx, s.b.DB)
 	if err != nil || facts.Links[0].IO != topology.ThreadYes {
 		s.t.Errorf("a refused proof has stopped the receiver: %v, %v", facts.Links, err)
+	}
+	s.reconnect(func() error { return nil })
+	s.acknowledges(true)
+}
+
+// reconnect starts the receiver of the standby anew after a change.
+func (s *site) reconnect(change func() error) {
+	s.t.Helper()
+	ctx, d := context.Background(), s.b.Dialect
+	err := errors.Join(d.StopReplica(ctx, s.b.DB, "", flavor.ReceiverThread), change(), d.StartReplica(ctx, s.b.DB, "", flavor.ReceiverThread))
+	for begun := time.Now(); err == nil; time.Sleep(10 * time.Millisecond) {
+		var facts topology.Facts
+		if facts, err = d.Observe(ctx, s.b.DB); err == nil && facts.Links[0].IO == topology.ThreadYes {
+			return
+		}
+		if time.Since(begun) > 20*time.Second {
+			err = fmt.Errorf("the receiver is %s", facts.Links[0].IO)
+		}
+	}
+	s.t.Fatal(err)
+}
+
+// acknowledges waits until the standby says that it acknowledges, or that it does not although it is to.
+func (s *site) acknowledges(want bool) flavor.SemiSync {
+	s.t.Helper()
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		semi, err := s.b.Dialect.SemiSync(context.Background(), s.b.DB)
+		if err == nil && semi.Replica && semi.Acknowledges == want {
+			return semi
+		}
+		if time.Since(begun) > 20*time.Second {
+			s.t.Fatalf("%+v, %v; want acknowledges %t", semi, err, want)
+		}
 	}
 }

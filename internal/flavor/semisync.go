@@ -15,6 +15,9 @@ type SemiSync struct {
 	Replica   bool // the replica side is switched on
 	Active    bool // the source side really waits for acknowledgements now; off after a timeout
 	Clients   int  // replicas that acknowledge
+	// Acknowledges: its receiver has agreed with its source that it acknowledges. One that connected before either had
+	// semi-sync, or before the replica side was switched on, does not, whatever Replica says; nor does one that lost it.
+	Acknowledges bool
 	// Timeout is how long a commit waits before the server goes on without acknowledgement.
 	Timeout time.Duration
 	// AfterSync: commits become visible only after the acknowledgement (wait point AFTER_SYNC).
@@ -40,7 +43,7 @@ func (common) SemiSync(ctx context.Context, q Querier) (SemiSync, error) {
 	if ms, err := strconv.ParseInt(vars["master_timeout"], 10, 64); err == nil {
 		s.Timeout = time.Duration(min(ms, int64(1<<63-1)/int64(time.Millisecond))) * time.Millisecond
 	}
-	if !s.Source {
+	if !s.Source && !s.Replica {
 		return s, nil
 	}
 	status, err := records(ctx, q, "SHOW GLOBAL STATUS WHERE "+semiSyncLike)
@@ -50,9 +53,13 @@ func (common) SemiSync(ctx context.Context, q Querier) (SemiSync, error) {
 	for _, r := range status {
 		switch semiSyncKey(r.str("variable_name")) {
 		case "master_status":
-			s.Active = r.bool("value")
+			s.Active = s.Source && r.bool("value")
 		case "master_clients":
-			s.Clients = int(r.uint("value"))
+			if s.Source {
+				s.Clients = int(r.uint("value"))
+			}
+		case "slave_status":
+			s.Acknowledges = s.Replica && r.bool("value")
 		}
 	}
 	return s, nil
