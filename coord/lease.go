@@ -131,7 +131,7 @@ type Departure struct {
 	AtLeast  uint64 `json:"at_least"`
 	WindowMS int64  `json:"window_ms"`
 	// Verdict is what was found out about the server since it came back ("" before): clean, diverged,
-	// rebuilt_with_same_id, unknown. Reasons are sentences to it.
+	// rebuilt_with_same_id, unknown, different (after a rewind). Reasons are sentences to it.
 	Verdict string   `json:"verdict,omitempty"`
 	Reasons []string `json:"reasons,omitempty"`
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/onewriter/onewriter/failover/rejoin"
 	"github.com/onewriter/onewriter/failover/rewind"
@@ -39,9 +40,14 @@ func (e *executor) carryOutReturn(ctx context.Context, a actRun, out *done) erro
 	case stepJudge:
 		return e.judge(ctx, a, old, primary, out)
 	case stepReattach:
+		if why, err := e.outsideSource(ctx, old); err != nil {
+			return err
+		} else if why != "" {
+			return errors.New(strings.TrimSuffix(why, "."))
+		}
 		return rejoin.Reattach(ctx, old, primary, e.account(), a.Op.Gone)
 	case stepRelink:
-		if err := e.verifyRewound(ctx, old, primary, out); err != nil {
+		if err := e.verifyRewound(ctx, old, primary, out); err != nil || out.Judged.Verdict != "" {
 			return err
 		}
 		return rejoin.Relink(ctx, old, primary, a.Op.Gone)
@@ -150,6 +156,15 @@ func (e *executor) judge(ctx context.Context, a actRun, old, primary rejoin.Serv
 		return err
 	}
 	j.Reasons = append(j.Reasons, e.conflicts(ctx, primary, j, a.Op.Gone)...)
+	if j.Verdict == rejoin.Clean {
+		why, err := e.outsideSource(ctx, old)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			j.Verdict, j.Reasons = rejoin.Unknown, append(j.Reasons, why)
+		}
+	}
 	b := &e.back
 	b.judgement, b.errant = j, nil
 	for _, t := range j.Errant {
@@ -161,6 +176,26 @@ func (e *executor) judge(ctx context.Context, a actRun, old, primary rejoin.Serv
 	}
 	evidence(out.Evidence).describeJudgement(a, j, b.errant)
 	return nil
+}
+
+// outsideSource says why the only link of the server must not be pointed at the primary: it comes from a server outside the cluster, as
+// during a migration, and its place there would be lost. "" when that is not so.
+func (e *executor) outsideSource(ctx context.Context, old rejoin.Server) (string, error) {
+	facts, err := old.Dialect.Observe(ctx, old.DB)
+	if err != nil {
+		return "", fmt.Errorf("observe %s: %w", old.Instance.Name, err)
+	}
+	if len(facts.Links) != 1 || facts.Links[0].SourceServerID == 0 { // which has never connected, or to nobody knows whom
+		return "", nil
+	}
+	for _, i := range e.cfg.Servers {
+		if _, ok := linkTo(facts.Links, i, e.servers[i.Name]); ok {
+			return "", nil
+		}
+	}
+	l := facts.Links[0]
+	return fmt.Sprintf("%s replicates from %s (server_id %d), which is none of the cluster's servers. That link is not pointed at the primary, because its place there would be lost. "+
+		"When it is not needed any more run RESET REPLICA ALL on %s (RESET SLAVE ALL on MariaDB).", old.Instance.Name, l.Source, l.SourceServerID, old.Instance.Name), nil
 }
 
 // maxListed is how many errant transactions the journal names.

@@ -66,6 +66,10 @@ func (s state) done(in inDone) (state, []action) {
 			s.backs = nil // whoever followed the primary before has to be judged again
 		}
 		s.primary, s.peek = topology.Primary{Instance: s.plan.op.To, Epoch: s.plan.op.Epoch}, time.Time{}
+	case stepRelink:
+		if in.Judged.Verdict != "" {
+			return s.unlike(in.Judged)
+		}
 	case stepPeek:
 		return s.peeked(in.SemiSync)
 	case stepPark:

@@ -21,11 +21,13 @@ type comeback struct {
 	Server string
 	Stage  stage
 	Since  time.Time
+	Wait   time.Duration // stageClosed: how long after Since it is judged again
 }
 
 const (
 	steadyFor   = 2 * time.Second  // how long a server must follow without a gap before it counts again
-	judgeAgain  = 30 * time.Second // how often a verdict that is not final is looked for again
+	judgeAgain  = 30 * time.Second // how long after a verdict that is not final it is looked for again; then twice that, and so on
+	judgeAtMost = 10 * time.Minute // the longest of these times, because the binary log of the primary is read each time
 	returnAgain = 5 * time.Second  // how long after a failed attempt the next one is made
 )
 
@@ -33,6 +35,8 @@ const (
 const (
 	verdictClean    = "clean"
 	verdictDiverged = "diverged"
+	// verdictDifferent is ours: it follows after a rewind, and what the rewind has touched is not as on the primary.
+	verdictDifferent = "different"
 )
 
 // judged is what was found out about a server that came back.
@@ -103,7 +107,7 @@ func (s state) tend() (next state, actions []action, ok bool) {
 		case x.Writable && !s.justFailed(d.Server) || c.Stage == stageAway && (c.Since.IsZero() || s.now.Sub(c.Since) >= returnAgain):
 			next, actions = s.beginReturn("", d, RejoinRequest{Server: d.Server})
 			return next, actions, true
-		case c.Stage == stageClosed && d.Verdict != verdictDiverged && s.now.Sub(c.Since) >= judgeAgain:
+		case c.Stage == stageClosed && d.Verdict != verdictDiverged && d.Verdict != verdictDifferent && s.now.Sub(c.Since) >= c.Wait:
 			next, actions = s.beginReturn("", d, RejoinRequest{Server: d.Server})
 			return next, actions, true
 		case c.Stage == stageAttached:
@@ -156,6 +160,9 @@ func (s state) beginReturn(id string, d coord.Departure, req RejoinRequest) (sta
 // judgedReturn goes on by the verdict.
 func (s state) judgedReturn(j judged) (state, []action) {
 	p := *s.plan
+	if p.op.Gone.Verdict == verdictDifferent && (p.op.ID == "" || p.rejoin.DryRun) { // histories do not show it
+		j = judged{Verdict: verdictDifferent, Reasons: p.op.Gone.Reasons}
+	}
 	p.op.Gone.Verdict, p.op.Gone.Reasons = j.Verdict, j.Reasons
 	p.steps = append(append([]stepName(nil), p.steps...), s.returnSteps(p, j)...)
 	p.away = append(without(s.known.Away, p.op.Server), p.op.Gone)
@@ -203,7 +210,9 @@ func (s state) returned() (state, []action) {
 	if attached {
 		s = s.come(p.op.Server, stageAttached)
 	} else {
+		wait := min(max(judgeAgain, 2*s.comebackOf(p.op.Server).Wait), judgeAtMost)
 		s = s.come(p.op.Server, stageClosed)
+		s.backs[0].Wait = wait
 	}
 	s.awayTrouble = nil
 	if p.op.ID == "" {
@@ -228,6 +237,15 @@ func (s state) failedReturn(in inDone) (state, []action) {
 		return s.end()
 	}
 	return s.end(actReply{ID: p.op.ID, Outcome: replyAborted, Op: p.op, Phase: in.Step, Reasons: in.Reasons})
+}
+
+// unlike leaves a server away that has caught up and is not like the primary.
+func (s state) unlike(j judged) (state, []action) {
+	p := *s.plan
+	p.op.Gone.Verdict, p.op.Gone.Reasons = j.Verdict, j.Reasons
+	p.away = append(without(s.known.Away, p.op.Server), p.op.Gone)
+	s.plan = &p
+	return s.come(p.op.Server, stageClosed).advance()
 }
 
 // failedRelink tries again when the server has been steady for another while.

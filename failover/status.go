@@ -51,6 +51,8 @@ func awaySentence(a AwayServer) string {
 		return fmt.Sprintf("%s came back clean and is catching up, or waits for `onewriter rejoin %s`.", a.Server, a.Server)
 	case verdictDiverged:
 		return fmt.Sprintf("%s came back with transactions that the primary does not have. See `onewriter rejoin %s --dry-run`.", a.Server, a.Server)
+	case verdictDifferent:
+		return fmt.Sprintf("%s follows again, but its data are not those of the primary: run `onewriter rejoin %s --rebuild`, or, when you have put them right, `onewriter rejoin %s`.", a.Server, a.Server, a.Server)
 	default:
 		return fmt.Sprintf("%s came back, verdict %s. See `onewriter rejoin %s --dry-run`.", a.Server, a.Verdict, a.Server)
 	}

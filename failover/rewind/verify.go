@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/internal/pause"
 )
@@ -56,11 +58,11 @@ func compare(ctx context.Context, a, b Target, table string) (equal, settled boo
 	if err != nil {
 		return false, false, err
 	}
-	one, err := checksum(ctx, a.DB, table)
+	one, err := checksum(ctx, a, table)
 	if err != nil {
 		return false, false, err
 	}
-	other, err := checksum(ctx, b.DB, table)
+	other, err := checksum(ctx, b, table)
 	if err != nil {
 		return false, false, err
 	}
@@ -92,18 +94,45 @@ func positions(ctx context.Context, a, b Target) (p [2]gtid.Position, err error)
 	return p, nil
 }
 
-func checksum(ctx context.Context, db *sql.DB, table string) (string, error) {
+// checksum reads the whole table. A server does not notice that its client has given up, so it is told.
+func checksum(ctx context.Context, t Target, table string) (text string, err error) {
 	schema, name, ok := strings.Cut(table, ".")
 	if !ok {
 		return "", errors.New("no schema.table")
 	}
+	conn, err := t.DB.Conn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }() // what counts has been read
+	var id uint64
+	if err := conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&id); err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = errors.Join(err, endScan(ctx, t, id))
+		}
+	}()
 	var same string
 	var sum sql.NullInt64
-	if err := db.QueryRowContext(ctx, "CHECKSUM TABLE "+quoteName(schema)+"."+quoteName(name)).Scan(&same, &sum); err != nil {
+	if err := conn.QueryRowContext(ctx, "CHECKSUM TABLE "+quoteName(schema)+"."+quoteName(name)).Scan(&same, &sum); err != nil {
 		return "", err
 	}
 	if !sum.Valid {
 		return "", errors.New("there is no checksum")
 	}
 	return fmt.Sprint(sum.Int64), nil
+}
+
+// endScan ends the connection whose statement nobody waits for any more.
+func endScan(ctx context.Context, t Target, id uint64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	err := t.Dialect.Kill(ctx, t.DB, id)
+	var gone *mysql.MySQLError
+	if errors.As(err, &gone) && gone.Number == 1094 { // ER_NO_SUCH_THREAD
+		return nil
+	}
+	return err
 }

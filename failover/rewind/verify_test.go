@@ -1,8 +1,10 @@
 package rewind_test
 
 import (
+	"context"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/onewriter/onewriter/failover/rewind"
 	"github.com/onewriter/onewriter/internal/mysqltest"
@@ -27,6 +29,18 @@ func TestVerifyFindsWhatIsDifferent(t *testing.T) {
 			if _, err := rewind.Verify(x.ctx(), x.target(), b, []string{"app.none"}); err == nil {
 				t.Error("a table that does not exist is no error")
 			}
+			locker := x.session(x.b)
+			x.run(locker, "LOCK TABLES app.same WRITE")
+			short, cancel := context.WithTimeout(x.ctx(), 300*time.Millisecond)
+			defer cancel()
+			if _, err := rewind.Verify(short, x.target(), b, []string{"app.same"}); err == nil {
+				t.Error("a table that cannot be read is no error")
+			}
+			for scans := 1; scans > 0; { // nobody waits for it any more
+				x.check(x.ctx().Err())
+				x.check(x.b.DB().QueryRow("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'CHECKSUM%'").Scan(&scans))
+			}
+			x.run(locker, "UNLOCK TABLES")
 			x.run(c, "UPDATE app.other SET v = 5 WHERE id = 1", "INSERT INTO app.same VALUES (1), (2)")
 			list := x.errant()
 			keys, err := rewind.KeysOf(x.ctx(), x.a.DB(), f == mysqltest.MariaDB, list)
