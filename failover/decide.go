@@ -91,19 +91,44 @@ func (q question) left(name string) bool {
 	return false
 }
 
-// counted are the servers that were not left behind.
+// unsure finds the server that an earlier process may have opened, in an operation whose end it has not stored, and that
+// cannot be asked.
+func unsure(v view, known coord.State) (serverView, bool) {
+	if known.Phase == coord.PhaseSettled {
+		return serverView{}, false
+	}
+	target, ok := v.find(known.Target)
+	return target, ok && !target.ok()
+}
+
+// unfinished is the sentence about that.
+func unfinished(known coord.State) string {
+	what := "switchover"
+	if known.Phase == coord.PhaseFailingOver {
+		what = "failover"
+	}
+	return fmt.Sprintf("Onewriter ended in the middle of a %s to %s, which may have been opened and does not answer. Start it, or make sure that it is off and run `onewriter failover --force`.", what, known.Target)
+}
+
+// counted are the servers that were not left behind, and the one that an operation without an end may have opened.
 func (q question) counted() view {
 	var out view
 	for _, s := range q.View {
-		if !q.left(s.Instance.Name) {
+		if !q.left(s.Instance.Name) || q.Known.Phase != coord.PhaseSettled && s.Instance.Name == q.Known.Target {
 			out = append(out, s)
 		}
 	}
 	return out
 }
 
+// nextEpoch is an epoch that no server has been the primary in. A server that may have been opened and cannot be asked may
+// have had the next one.
 func nextEpoch(q question) topology.Epoch {
-	return max(q.Known.Epoch, q.View.newestRow().Epoch) + 1
+	next := max(q.Known.Epoch, q.View.newestRow().Epoch) + 1
+	if _, open := unsure(q.View, q.Known); open {
+		next++
+	}
+	return next
 }
 
 func decideNoneWritable(q question, known coord.State) verdict {
@@ -137,6 +162,9 @@ func decideNoneWritable(q question, known coord.State) verdict {
 func decideReopen(q question, known coord.State, k serverView) verdict {
 	rest := q.counted()
 	if away := rest.unreachable(); len(away) > 0 {
+		if _, open := unsure(q.View, known); open {
+			away = append(away, unfinished(known))
+		}
 		return verdict{Kind: verdictNone, Reasons: append([]string{fmt.Sprintf(
 			"The last known primary %s is read_only and is not opened before every other server can be asked what it has.", k.Instance.Name)}, away...)}
 	}
@@ -146,7 +174,7 @@ func decideReopen(q question, known coord.State, k serverView) verdict {
 	if reasons := notContained(rest, k); len(reasons) > 0 {
 		return verdict{Kind: verdictNone, Reasons: reasons}
 	}
-	return verdict{Kind: verdictReopen, Primary: k.Instance, Epoch: known.Epoch}
+	return verdict{Kind: verdictReopen, Primary: k.Instance, Epoch: known.Epoch, NewRow: k.Row.Epoch < known.Epoch}
 }
 
 // notContained says which servers have something that k has not (or may have).
@@ -165,12 +193,17 @@ func notContained(v view, k serverView) []string {
 func decideOneWritable(q question, known coord.State, fromRow bool, name string) verdict {
 	x, _ := q.View.find(name)
 	away := q.View.unreachable()
+	_, open := unsure(q.View, known)
 	switch {
-	case known.Epoch == 0 && len(away) > 0:
+	case (!q.HaveKnown || known.Epoch == 0) && len(away) > 0: // an old primary has a row of its own; that of its successor may be there alone
 		return verdict{Kind: verdictNone, Reasons: append([]string{fmt.Sprintf(
-			"%s is writable, but nothing is stored about this cluster and the others cannot be asked whether they are writable too. Start them, or take them out of the configuration.", name)}, away...)}
+			"%s is writable, but nothing is stored about this cluster and the others cannot be asked whether they are writable too.%s Start them, or take them out of the configuration.", name, rowHint(known))}, away...)}
 	case known.Epoch == 0:
 		return verdict{Kind: verdictAdopt, Primary: x.Instance, Epoch: nextEpoch(q), NewRow: true}
+	case known.Primary.Name == name && open && known.Phase == coord.PhaseFailingOver:
+		return verdict{Kind: verdictNone, Reasons: append([]string{unfinished(known)}, away...)}
+	case known.Primary.Name == name && open: // a switchover had closed it, or has not got that far: somebody wants it to be the primary
+		return verdict{Kind: verdictServe, Primary: x.Instance, Epoch: nextEpoch(q), NewRow: true}
 	case known.Primary.Name == name:
 		return verdict{Kind: verdictServe, Primary: x.Instance, Epoch: known.Epoch, NewRow: !fromRow && x.Row.Epoch < known.Epoch}
 	case known.Phase == coord.PhaseFailingOver && known.Target == name && q.goneOrContained(known, x):

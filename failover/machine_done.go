@@ -215,7 +215,9 @@ func (s state) failed(in inDone) (state, []action) {
 		if in.Step == stepKeep {
 			return s.stick(in)
 		}
-		s.parked = parking{why: parkedPromote, plan: s.plan.abandoned}
+		if s.plan.abandoned != nil {
+			s.parked = parking{why: parkedPromote, plan: s.plan.abandoned}
+		}
 		return s.abandonedFor(replyAborted, in.Reasons)
 	case planMend:
 		return s.mended()

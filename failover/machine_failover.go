@@ -178,13 +178,10 @@ func (s state) assessed(v view) (state, []action) {
 
 // unfinished says that an earlier process may have opened a server that cannot be asked.
 func (s state) unfinished(v view) []string {
-	if s.known.Phase != coord.PhaseFailingOver || s.known.Target == "" {
+	if _, open := unsure(v, s.known); !open || s.primary.Instance.Known() {
 		return nil
 	}
-	if target, ok := v.find(s.known.Target); !ok || target.ok() {
-		return nil
-	}
-	return []string{fmt.Sprintf("Onewriter ended in the middle of a failover to %s, which may have been opened and does not answer. Start it, or make sure that it is off and run `onewriter failover --force`.", s.known.Target)}
+	return []string{unfinished(s.known)}
 }
 
 // cameBack reports whether the old primary answers again before anything was opened, and not because we have closed it.
@@ -339,11 +336,11 @@ func (s state) takeBack(v view) (state, []action) {
 // failedRetreat goes on: that the failover is over has to be stored, and a candidate that could not be made to follow
 // again is looked after later as one that is away.
 func (s state) failedRetreat(in inDone) (state, []action) {
-	p := s.plan.note(in.Reasons...)
-	s.plan = p
 	if in.Step == stepUnmark {
 		return s.stick(in)
 	}
+	p := s.plan.note(in.Reasons...)
+	s.plan = p
 	p.away = append(without(p.away, p.op.To.Name), coord.Departure{
 		Server: p.op.To.Name, Epoch: s.known.Epoch, At: s.now, Why: "interrupted", Fence: "fenced-proved", WindowMS: -1,
 		FilePos: p.op.FilePos, Circular: p.op.Gone.Circular, Operation: p.op.ID,

@@ -52,6 +52,8 @@ func (s state) requestFailover(in inFailover) (state, []action) {
 			"If it will not come back make sure that it is off and run `onewriter failover --force`: it is left behind then.", name, name)}, s.reasons...)...)
 	case s.parked.why == parkedPromote:
 		return s.abandon(in.ID)
+	case in.Req.Force && !in.Req.DryRun && in.Req.To == "" && s.targetSilent():
+		return s.abandonTarget(in.ID)
 	case !from.Known():
 		return s.refuse(in.ID, append([]string{"No primary was ever known, so there is nothing to fail over from."}, s.reasons...)...)
 	case s.mode == StateRunning && !in.Req.Force:

@@ -1,6 +1,8 @@
 package failover
 
 import (
+	"slices"
+
 	"github.com/onewriter/onewriter/coord"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -19,8 +21,13 @@ func (s state) saving() coord.State {
 	case stepMark:
 		out.Phase, out.Target = coord.PhaseSwitching, p.op.To.Name
 	case stepKeep:
-		if p.kind == planFailover && s.primary.Instance != p.op.To {
+		switch {
+		case p.kind == planAbandon:
+			out.Epoch = p.op.Epoch
+		case p.kind == planFailover && s.primary.Instance != p.op.To:
 			out.Phase, out.Target = coord.PhaseFailingOver, p.op.To.Name
+		case p.kind == planClose && !slices.Contains(p.op.Others, s.known.Target): // what became of the target is not known by that
+			out.Phase, out.Target = s.known.Phase, s.known.Target
 		}
 	case stepNote:
 		out.Phase, out.Target = coord.PhaseFailingOver, p.op.To.Name

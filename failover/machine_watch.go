@@ -188,7 +188,7 @@ func (s state) judge(v view) (state, []action) {
 	case verdictServe, verdictAdopt:
 		return s.install(op, d.NewRow, away, changed)
 	case verdictReopen:
-		p := s.installPlan(op, false)
+		p := s.installPlan(op, d.NewRow)
 		p.away, p.setAway = away, changed
 		p.steps = append([]stepName{stepReopen}, p.steps...)
 		if s.known.SemiSync && len(away) == 0 { // before anybody writes
@@ -255,7 +255,10 @@ func (s state) extraSteps(op operation, away []coord.Departure) []stepName {
 // because it was writable is, and so are one that an interrupted failover had begun to turn into the primary, because
 // its replication was stopped for that, and those that an interrupted operation has not pointed at the primary yet.
 func (s state) awayAfter(d verdict, v view) (away []coord.Departure, changed bool) {
-	away = without(s.known.Away, d.Primary.Name)
+	closing := d.Kind == verdictClose // an operation without an end is looked at again when that is done
+	if away = s.known.Away; !closing {
+		away = without(away, d.Primary.Name)
+	}
 	changed = len(away) != len(s.known.Away)
 	add := func(server, why string) {
 		if _, already := s.awayServer(server); already {
@@ -274,7 +277,7 @@ func (s state) awayAfter(d verdict, v view) (away []coord.Departure, changed boo
 	for _, o := range d.Others {
 		add(o, "split")
 	}
-	if k := s.known; k.Phase == coord.PhaseFailingOver && k.Target != "" && d.Primary == k.Primary && k.Target != d.Primary.Name {
+	if k := s.known; !closing && k.Phase == coord.PhaseFailingOver && k.Target != "" && d.Primary == k.Primary && k.Target != d.Primary.Name {
 		add(k.Target, "interrupted")
 	}
 	for _, name := range s.unfollowed(d.Primary, v) {

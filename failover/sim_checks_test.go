@@ -143,6 +143,7 @@ func (c *simChecks) opened(s *simServer, why simOpening, a actRun, proof *simPro
 		}
 		c.fail("%s is opened (%s) while %s is writable", s.name(), [...]string{"undo", "reopen", "switchover", "failover"}[why], o.name())
 	}
+	s.openedIn = s.life + 1
 	switch why {
 	case openUndo:
 		c.counts.undone++
@@ -234,6 +235,9 @@ func (c *simChecks) published(p topology.Primary) {
 	for _, d := range w.stored.Away {
 		if d.Server == p.Instance.Name {
 			c.fail("%s is published while it is away", d.Server)
+		}
+		if o := w.server(d.Server); d.Why == "interrupted" && o.up && o.writable() && o.openedIn == o.life+1 {
+			c.fail("%s is published while %s is writable, which a step has opened and of which it is stored that it is closed", p.Instance.Name, d.Server)
 		}
 	}
 	if was := c.reigns[p.Epoch]; was != nil && was != s {

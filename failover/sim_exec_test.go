@@ -401,6 +401,9 @@ func (x *simExec) open(c *simConn, s *simServer, proof *simProof, why simOpening
 		_, err = x.setFlags(s, func() error {
 			x.w.check.opened(s, why, a, proof)
 			s.setOpen()
+			if w := x.w; w.shape.turns && why == openFailover && !w.calm {
+				w.after(0, func() { w.turn(w.server(a.Op.From.Name), s) })
+			}
 			return nil
 		})
 		return nil

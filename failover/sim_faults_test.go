@@ -90,6 +90,16 @@ func (w *world) killProcess() {
 	w.after(w.between(50*time.Millisecond, 4*time.Second), w.startProcess)
 }
 
+// turn ends the process when it has just opened a server in the place of another one. The next one reaches that and not
+// what was opened.
+func (w *world) turn(from, to *simServer) {
+	w.killProcess()
+	w.trace.add(w, "! Onewriter reaches %s again, and %s not any more", from.name(), to.name())
+	w.cutOff(w.onewriter(), from.i, false)
+	from.thaw()
+	w.separate(w.onewriter(), to.i, w.between(2*time.Second, 12*time.Second))
+}
+
 func (w *world) crash(s *simServer, d time.Duration) {
 	if !s.up {
 		return

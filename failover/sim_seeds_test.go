@@ -1,6 +1,9 @@
 package failover
 
-import "testing"
+import (
+	"math/rand/v2"
+	"testing"
+)
 
 // TestSimulationSeeds plays again what was wrong once. A change of the simulation gives the seeds other meanings; then
 // they are only more seeds.
@@ -39,5 +42,26 @@ func TestSimulationSeeds(t *testing.T) {
 				t.Errorf("seed %d, event %d: %s", seed, w.events, w.check.broken)
 			}
 		})
+	}
+}
+
+// TestSimulationTurns ends Onewriter whenever it has opened a server in the place of one that is gone, and lets the next
+// process reach the other half.
+func TestSimulationTurns(t *testing.T) {
+	shape := func(r *rand.Rand) simShape {
+		s := drawShape(r)
+		s.automatic, s.unfenced, s.turns = true, true, true
+		return s
+	}
+	failovers := 0
+	for seed := uint64(1); seed <= 60; seed++ {
+		w := simulate(seed, shape, simFaults{}, nil)
+		if w.check.broken != "" {
+			t.Errorf("seed %d, event %d: %s", seed, w.events, w.check.broken)
+		}
+		failovers += w.check.counts.failovers
+	}
+	if failovers < 60 {
+		t.Errorf("%d failovers in 60 seeds", failovers)
 	}
 }

@@ -38,6 +38,10 @@ func simulate(seed uint64, shape func(*rand.Rand) simShape, faults simFaults, tr
 	written := 0
 	w.after(simChaos+simPeace-simWrites, func() { written = w.data.written })
 	w.after(simChaos+simPeace, func() {
+		if w.shape.turns {
+			w.queue = nil
+			return
+		}
 		w.check.well(written)
 		w.exam()
 	})

@@ -23,6 +23,7 @@ type simShape struct {
 	// slowApplier makes servers apply far more slowly than they receive.
 	slowApplier bool
 	unfenced    bool // the policy lets a failover go on without any fence
+	turns       bool // see turn; whether the cluster gets well is not judged, as nobody decides which server is right
 }
 
 func drawShape(r *rand.Rand) simShape {

@@ -143,7 +143,6 @@ func testStartWithUnreachableServer(t *testing.T, c *cluster) {
 		t.Errorf("a switchover to an unreachable server got %v", err)
 	}
 	stop()
-	c.exec(primary, "DELETE FROM onewriter.epoch")
 	if err := os.Remove(c.path); err != nil {
 		t.Fatal(err)
 	}
