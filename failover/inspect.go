@@ -12,7 +12,9 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/internal/pause"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -117,6 +119,11 @@ func (s *server) look(ctx context.Context, conn *sql.Conn, d flavor.Dialect, v *
 	s.setServerID(v.Facts.ServerID)
 	if v.Binlog, err = d.BinlogPosition(ctx, conn); err != nil {
 		return fmt.Errorf("read the position of its binary log: %w", err)
+	}
+	if v.Facts.Position.Kind() == gtid.KindFile {
+		if v.Logs, err = binlog.Logs(ctx, conn); err != nil {
+			return err
+		}
 	}
 	for _, l := range v.Facts.Links {
 		if l.LagKnown {

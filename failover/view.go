@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/failover/detect"
+	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/topology"
 )
@@ -27,6 +28,7 @@ type serverView struct {
 	Twin     string // the other name under which this server was reached, see findTwins; "" for none
 	Facts    topology.Facts
 	Binlog   gtid.Position // file and offset of its own binary log
+	Logs     []binlog.Log  // the files of its binary log, oldest first, where its position is one of them; nil otherwise
 	Row      epochRow
 	// PreparedXA counts prepared XA transactions; -1 when they could not be listed.
 	PreparedXA int
@@ -162,6 +164,9 @@ func contains(k, o serverView) bool {
 	if o.Row.Epoch > k.Row.Epoch {
 		return false // o has been primary, or has followed one, that k has not heard of
 	}
+	if lostEnd(k, o) {
+		return false
+	}
 	if link, ok := k.linkFrom(o); ok {
 		return link.AppliedFile.Known() && link.AppliedFile.Equal(o.Binlog)
 	}
@@ -171,6 +176,24 @@ func contains(k, o serverView) bool {
 	}
 	r := gtid.Relate(link.AppliedFile, k.Binlog)
 	return r == gtid.Equal || r == gtid.Behind
+}
+
+// lostEnd reports whether o has received more of a file of k's binary log than k itself has: a crash took the end of it, as it may
+// without sync_binlog=1. The last file is being written, and a server begins a new one when it starts.
+func lostEnd(k, o serverView) bool {
+	l, ok := o.linkFrom(k)
+	if !ok || len(k.Logs) == 0 {
+		return false
+	}
+	for _, at := range []gtid.Position{l.ReceivedFile, l.AppliedFile} {
+		file, offset, _ := at.File()
+		for _, log := range k.Logs[:len(k.Logs)-1] {
+			if log.Name == file && log.Size < offset {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sight is what the monitor's last probe says about one server: enough to notice that something has changed, never
