@@ -8,6 +8,7 @@ import (
 
 	"github.com/onewriter/onewriter/failover/detect"
 	"github.com/onewriter/onewriter/failover/fence"
+	"github.com/onewriter/onewriter/internal/flavor"
 	"github.com/onewriter/onewriter/internal/gtid"
 	"github.com/onewriter/onewriter/internal/pause"
 )
@@ -125,6 +126,23 @@ func (e *executor) runCommand(ctx context.Context, a actRun) (*fence.Proof, erro
 	}, a.Op.From.Name)
 }
 
+// longestWait is the longest time-out of semi-sync that is waited for after the watchdog must have fired.
+const longestWait = 30 * time.Second
+
+// closesAfter is how long after its last renewal the watchdog has closed a server whose semi-sync was as given. It cannot
+// as long as a commit waits for an acknowledgement, and those that wait are acknowledged to their clients when the
+// time-out is over: by a clock that is up to a tenth slower than ours, and up to a second before the next try.
+func closesAfter(watchdog time.Duration, was flavor.SemiSync) (time.Duration, error) {
+	switch {
+	case !was.Source:
+		return watchdog, nil
+	case was.Timeout > longestWait:
+		return 0, fmt.Errorf("commits that wait for an acknowledgement (semi-sync, time-out %s) keep the watchdog from closing it", was.Timeout)
+	default:
+		return watchdog + was.Timeout + was.Timeout/10 + time.Second, nil
+	}
+}
+
 // outlived waits until the old primary's own watchdog must have closed it.
 func (e *executor) outlived(ctx context.Context, a actRun) (*fence.Proof, error) {
 	if e.cfg.Watchdog == 0 || e.cfg.WatchdogRenewed == nil {
@@ -134,8 +152,15 @@ func (e *executor) outlived(ctx context.Context, a actRun) (*fence.Proof, error)
 	if renewed.IsZero() {
 		return nil, fmt.Errorf("the watchdog of %s was never renewed by this process", a.Op.From.Name)
 	}
-	if err := pause.For(ctx, time.Until(renewed.Add(e.cfg.Watchdog))); err != nil {
+	if a.Op.SemiSync && e.semi.server != a.Op.From.Name {
+		return nil, fmt.Errorf("it is not known how long commits on %s wait for acknowledgements (semi-sync), which keeps its watchdog from closing it", a.Op.From.Name)
+	}
+	after, err := closesAfter(e.cfg.Watchdog, e.semiSyncWas(a.Op.From))
+	if err != nil {
 		return nil, err
 	}
-	return fence.Outlived(a.Op.From.Name, renewed, e.cfg.Watchdog, time.Now())
+	if err := pause.For(ctx, time.Until(renewed.Add(after))); err != nil {
+		return nil, err
+	}
+	return fence.Outlived(a.Op.From.Name, renewed, after, time.Now())
 }

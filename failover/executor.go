@@ -149,7 +149,7 @@ func (e *executor) deadline(s stepName) time.Duration {
 	case stepInspect, stepPrecheck, stepSchema, stepVerify, stepAssess, stepQuarantine:
 		return 3 * l.Statement
 	case stepFenceOld:
-		return hopeless + l.Fence + 3*l.Settle + 3*l.Statement + max(e.cfg.FenceCommand.Timeout, fence.DefaultCommandTimeout) + e.cfg.Watchdog
+		return hopeless + l.Fence + 3*l.Settle + 3*l.Statement + max(e.cfg.FenceCommand.Timeout, fence.DefaultCommandTimeout) + e.cfg.Watchdog + 2*longestWait
 	case stepSilence, stepDetach, stepPark, stepReconnect, stepMend:
 		return 5 * l.Statement // stopping a replica waits for the transaction that is being applied
 	case stepApply:
