@@ -44,11 +44,12 @@ type state struct {
 	backs    []comeback     // how far the servers that were away have come; replaced, never modified
 	peek     time.Time      // when the primary's semi-sync settings are read next
 	// awayTrouble says what went wrong last when a server that was away was brought back.
-	awayTrouble []string
-	twins       []string  // what the last inspection said of names that lead to one server; replaced, never modified
-	mends       []mending // the standbys whose replication is started again; replaced, never modified
-	unsure      []doubt   // the servers whose replication we may have stopped without knowing it; replaced, never modified
-	unparked    bool      // the links to servers that are away could not be kept from starting by themselves yet
+	awayTrouble  []string
+	awayTroubled string    // the server that this is about
+	twins        []string  // what the last inspection said of names that lead to one server; replaced, never modified
+	mends        []mending // the standbys whose replication is started again; replaced, never modified
+	unsure       []doubt   // the servers whose replication we may have stopped without knowing it; replaced, never modified
+	unparked     bool      // the links to servers that are away could not be kept from starting by themselves yet
 }
 
 // parking says that an operation could neither be finished nor undone for certain. Clients stay held.

@@ -127,7 +127,8 @@ func (s state) finished() (state, []action) {
 	case planReturn:
 		return s.returned()
 	case planRelink:
-		s.awayTrouble, s.peek = nil, time.Time{}
+		s = s.wellAgain(p.op.Server)
+		s.peek = time.Time{}
 		return s.end()
 	case planAbandon:
 		return s.abandonedFor(replyCompleted, p.notes)

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onewriter/onewriter/coord"
@@ -73,6 +74,13 @@ func (s state) come(server string, at stage) state {
 	return s
 }
 
+// dueAgain lets a server be looked after as soon as that can be.
+func (s state) dueAgain(server string) state {
+	s = s.come(server, stageAway)
+	s.backs[0].Since = time.Time{}
+	return s
+}
+
 // forgetComebacks drops what is remembered of servers that are not away any more, or away for another reason than
 // before.
 func (s state) forgetComebacks(before []coord.Departure) state {
@@ -86,6 +94,17 @@ func (s state) forgetComebacks(before []coord.Departure) state {
 		}
 	}
 	s.backs = list
+	if _, ok := s.awayServer(s.awayTroubled); !ok {
+		s = s.wellAgain(s.awayTroubled)
+	}
+	return s
+}
+
+// wellAgain drops what is told about trouble with the server.
+func (s state) wellAgain(server string) state {
+	if s.awayTroubled == server {
+		s.awayTrouble, s.awayTroubled = nil, ""
+	}
 	return s
 }
 
@@ -100,10 +119,7 @@ func (s state) tend() (next state, actions []action, ok bool) {
 		case !x.OK && c.Stage == stageAttached: // its replication goes on, or will not come up again and it is judged anew
 			s = s.come(d.Server, stageAttached)
 		case !x.OK:
-			if c.Stage != stageAway {
-				s = s.come(d.Server, stageAway)
-				s.backs[0].Since = time.Time{}
-			}
+			s = s.dueAgain(d.Server)
 		case x.Writable && !s.justFailed(d.Server) || c.Stage == stageAway && (c.Since.IsZero() || s.now.Sub(c.Since) >= returnAgain):
 			next, actions = s.beginReturn("", d, RejoinRequest{Server: d.Server})
 			return next, actions, true
@@ -157,6 +173,14 @@ func (s state) beginReturn(id string, d coord.Departure, req RejoinRequest) (sta
 	})
 }
 
+// closeAway closes the server d while it cannot be compared with the primary, which is in doubt. It is judged later.
+func (s state) closeAway(d coord.Departure) (state, []action) {
+	return s.begin(&plan{
+		kind: planReturn, steps: []stepName{stepQuarantine},
+		op: operation{To: s.primary.Instance, Epoch: s.primary.Epoch, Server: d.Server, Gone: d},
+	})
+}
+
 // judgedReturn goes on by the verdict.
 func (s state) judgedReturn(j judged) (state, []action) {
 	p := *s.plan
@@ -207,14 +231,17 @@ func (s state) returned() (state, []action) {
 	for _, name := range p.steps {
 		attached = attached || name == stepReattach || name == stepDiscard
 	}
-	if attached {
+	switch {
+	case attached:
 		s = s.come(p.op.Server, stageAttached)
-	} else {
+	case !slices.Contains(p.steps, stepJudge):
+		s = s.dueAgain(p.op.Server)
+	default:
 		wait := min(max(judgeAgain, 2*s.comebackOf(p.op.Server).Wait), judgeAtMost)
 		s = s.come(p.op.Server, stageClosed)
 		s.backs[0].Wait = wait
 	}
-	s.awayTrouble = nil
+	s = s.wellAgain(p.op.Server)
 	if p.op.ID == "" {
 		return s.end()
 	}
@@ -232,6 +259,7 @@ func (s state) returned() (state, []action) {
 func (s state) failedReturn(in inDone) (state, []action) {
 	p := s.plan
 	s = s.come(p.op.Server, stageAway)
+	s.awayTroubled = p.op.Server
 	s.awayTrouble = append([]string{fmt.Sprintf("The return of %s failed in step %s.", p.op.Server, in.Step)}, in.Reasons...)
 	if p.op.ID == "" {
 		return s.end()
@@ -251,6 +279,7 @@ func (s state) unlike(j judged) (state, []action) {
 // failedRelink tries again when the server has been steady for another while.
 func (s state) failedRelink(in inDone) (state, []action) {
 	s = s.come(s.plan.op.Server, stageAttached)
+	s.awayTroubled = s.plan.op.Server
 	s.awayTrouble = append([]string{fmt.Sprintf("%s follows again, but not everything could be restored.", s.plan.op.Server)}, in.Reasons...)
 	return s.end()
 }

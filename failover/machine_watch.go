@@ -46,7 +46,11 @@ func (s state) look(force bool) (state, []action) {
 	case s.parked.why != notParked && !(s.parked.why == parkedReopen && s.gone()):
 		return s, nil
 	case s.primary.Instance.Known() && s.troubled():
-		return s.doubt()
+		next, actions := s.doubt()
+		if d, open := next.openAway(); open && next.plan == nil && next.held {
+			return next.closeAway(d)
+		}
+		return next, actions
 	case s.gone():
 		if next, actions := s.doubt(); next.plan != nil {
 			return next, actions
@@ -161,10 +165,13 @@ func (s state) primaryAway() (string, bool) {
 	return "", false
 }
 
-// asExpected reports whether the primary is writable and no other server is.
+// asExpected reports whether the primary is writable and no other server is, but for one that is to be closed again soon.
 func (s state) asExpected() bool {
 	for _, x := range s.sights {
 		if x.OK && x.Writable != (x.Name == s.primary.Instance.Name) {
+			if _, away := s.awayServer(x.Name); away && s.justFailed(x.Name) && len(s.twins) == 0 {
+				continue
+			}
 			return false
 		}
 	}
