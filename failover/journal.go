@@ -186,14 +186,15 @@ func (j *Journal) write(e Event) error {
 		return err
 	}
 	line = append(line, '\n')
+	var rotated error
 	if j.size > 0 && j.size+int64(len(line)) > j.cfg.MaxBytes {
-		if err := j.rotate(); err != nil {
-			return err
+		if rotated = j.rotate(); j.file == nil {
+			return rotated
 		}
 	}
 	n, err := j.file.Write(line)
 	j.size += int64(n)
-	return err
+	return errors.Join(rotated, err)
 }
 
 func (j *Journal) rotate() error {

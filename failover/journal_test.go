@@ -105,6 +105,15 @@ func TestJournalRecoversFromAFailedRotation(t *testing.T) {
 	if seqs := readSeqs(t, path); len(seqs) != 1 || seqs[0] != 5 {
 		t.Errorf("on disk: %v", seqs)
 	}
+	if err := os.MkdirAll(filepath.Join(path+".1", "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Append(event); err == nil {
+		t.Error("a file that cannot be renamed is no error")
+	}
+	if seqs := readSeqs(t, path); len(seqs) != 2 || seqs[1] != 6 {
+		t.Errorf("on disk while it cannot be renamed: %v", seqs)
+	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
