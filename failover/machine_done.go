@@ -237,6 +237,11 @@ func (s state) failedInstall(in inDone) (state, []action) {
 			s.mode, s.reasons, s.plan = StateNoPrimary, in.Reasons, nil
 			return s, []action{actStop{Denied: true}}
 		}
+	case stepClose:
+		if s.plan.kind == planInstall { // it has moved already, and read_only is set
+			s.plan = s.plan.note(in.Reasons...)
+			return s.advance()
+		}
 	case stepEpoch, stepResume, stepSemiSync, stepPark:
 		s.unparked = s.unparked || in.Step == stepPark
 		s.plan = s.plan.note(in.Reasons...)

@@ -192,7 +192,12 @@ func (s state) judge(v view) (state, []action) {
 		op.Left = append(op.Left, x.Server)
 	}
 	switch d.Kind {
-	case verdictServe, verdictAdopt:
+	case verdictAdopt:
+		if k, ok := v.find(s.known.Primary.Name); ok && k.Instance != d.Primary && k.halfClosed() {
+			op.Others = []string{k.Instance.Name}
+		}
+		return s.install(op, d.NewRow, away, changed)
+	case verdictServe:
 		return s.install(op, d.NewRow, away, changed)
 	case verdictReopen:
 		p := s.installPlan(op, d.NewRow)
@@ -254,6 +259,9 @@ func (s state) extraSteps(op operation, away []coord.Departure) []stepName {
 	}
 	if s.known.Phase == coord.PhaseFailingOver && s.known.Target == op.To.Name {
 		steps = append(steps, stepPark)
+	}
+	if len(op.Others) > 0 {
+		steps = append(steps, stepClose)
 	}
 	return steps
 }

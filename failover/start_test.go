@@ -188,6 +188,15 @@ func testOperatorAtWork(t *testing.T, c *cluster) {
 	if s.Primary != to || s.Epoch != first.Epoch+1 {
 		t.Errorf("status %+v after %+v", s, first)
 	}
+	mySQL := c.sql(from, "{REPLICA}") == "REPLICA" // which has super_read_only, and read_only alone was set
+	for deadline := time.Now().Add(5 * time.Second); mySQL; time.Sleep(20 * time.Millisecond) {
+		if _, super := c.flags(from); super {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the former primary is still open for SUPER")
+		}
+	}
 	c.byHand(from, false)
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if ro, _ := c.flags(from); ro {

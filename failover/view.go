@@ -62,6 +62,12 @@ func (v serverView) writable() bool { return v.ok() && v.Facts.Writable() }
 // closed reports whether both flags were seen set as far as the flavour has them; a half-set pair is not closed.
 func (v serverView) closed() bool { return v.ok() && v.Facts.ReadOnly }
 
+// halfClosed reports whether read_only alone closes the server, although its flavour has super_read_only: accounts with
+// SUPER can still write there.
+func (v serverView) halfClosed() bool {
+	return v.closed() && v.Facts.Flavor == "mysql" && !v.Facts.SuperReadOnly
+}
+
 // linkFrom finds the replication link by which v receives from source.
 func (v serverView) linkFrom(source serverView) (topology.Link, bool) {
 	for _, l := range v.Facts.Links {
