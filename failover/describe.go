@@ -45,6 +45,9 @@ func describeRun(a actRun) string {
 		if a.Save.Target != "" {
 			line += " to " + a.Save.Target
 		}
+		if a.Save.SemiSync {
+			line += " semi-sync"
+		}
 		for _, d := range a.Save.Away {
 			line += fmt.Sprintf(" without %s (%s %s)", d.Server, d.Why, orNew(d.Verdict))
 		}
@@ -71,6 +74,9 @@ func describeRun(a actRun) string {
 		line += " without " + a.Op.From.Name
 	case stepQuarantine, stepJudge, stepRewind, stepRebuild, stepDiscard, stepReattach, stepRelink, stepMend:
 		line += " " + a.Op.Server
+		if a.Step == stepRelink && a.Op.Gone.SemiSync {
+			line += " with semi-sync"
+		}
 	case stepSilence, stepApply, stepWeigh, stepDetach, stepReconnect, stepPark, stepPeek, stepPromote, stepSchema, stepWait, stepSemiSync:
 		line += " " + a.Op.To.Name
 	case stepEpoch:

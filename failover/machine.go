@@ -49,6 +49,7 @@ type state struct {
 	twins        []string  // what the last inspection said of names that lead to one server; replaced, never modified
 	mends        []mending // the standbys whose replication is started again; replaced, never modified
 	unsure       []doubt   // the servers whose replication we may have stopped without knowing it; replaced, never modified
+	waits        bool      // commits were seen to wait for acknowledgements since the primary was published or away
 	unparked     bool      // the links to servers that are away could not be kept from starting by themselves yet
 }
 
@@ -290,6 +291,7 @@ func (r replyOutcome) String() string { return replyNames[r] }
 // step is the machine: given what is known and what has just happened it says what is known now and what to do.
 func step(s state, in input) (state, []action) {
 	next, actions := s.take(in)
+	next.waits = next.waits && !next.lost
 	return next.gated(actions)
 }
 

@@ -40,6 +40,7 @@ func (s state) abandonTarget(id string) (state, []action) {
 
 // leave stores that the server is left behind. The epoch is a new one: that of the operation may be in the server's row.
 func (s state) leave(id string, server topology.Instance, abandoned *plan, gone coord.Departure) (state, []action) {
+	s.unparked = s.unparked || gone.Circular
 	gone.Server, gone.Epoch, gone.At, gone.Operation = server.Name, s.epoch+1, s.now, id
 	gone.Why, gone.Fence, gone.WindowMS = "failover", "not-fenced", -1
 	return s.begin(&plan{

@@ -25,6 +25,7 @@ func (s state) done(in inDone) (state, []action) {
 			s = s.doubting(in.Stored.Target, in.Stored.Primary.Name)
 		}
 		s.epoch = max(s.epoch, in.Stored.Epoch)
+		s.unparked = slices.ContainsFunc(in.Stored.Away, func(d coord.Departure) bool { return d.Circular && d.Why == "failover" })
 	case stepInspect:
 		return s.judge(in.View)
 	case stepPrecheck:
@@ -62,6 +63,7 @@ func (s state) done(in inDone) (state, []action) {
 		if s.proved = s.now; s.plan.kind == planInstall {
 			s.proved = s.plan.began
 		}
+		s.waits = false
 		if s.lost = false; s.primary.Instance != s.plan.op.To {
 			s.backs = nil // whoever followed the primary before has to be judged again
 		}
@@ -141,15 +143,22 @@ func (s state) finished() (state, []action) {
 	}
 }
 
-// peeked remembers whether commits wait for an acknowledgement. While everybody is there, that they do not any more is
-// what an operator wanted.
+// peeked remembers whether commits wait for an acknowledgement. That a primary which did so does not any more, while everybody
+// is there, is what an operator wanted. One that was not seen to do so since it was published or away has forgotten it, and
+// is told again.
 func (s state) peeked(semiSync bool) (state, []action) {
-	if semiSync == s.known.SemiSync || !semiSync && len(s.known.Away) > 0 {
+	away := len(s.known.Away) > 0
+	s.waits = semiSync || s.waits && !away
+	if semiSync == s.known.SemiSync || !semiSync && away {
 		return s.advance()
 	}
 	p := *s.plan
-	p.semiSync = &semiSync
-	p.steps = append(slices.Clone(p.steps), stepKeep)
+	if !semiSync && !s.waits {
+		p.steps = append(slices.Clone(p.steps), stepSemiSync)
+	} else {
+		p.semiSync = &semiSync
+		p.steps = append(slices.Clone(p.steps), stepKeep)
+	}
 	s.plan = &p
 	return s.advance()
 }
@@ -174,6 +183,10 @@ func (s state) prechecked(v view) (state, []action) {
 	p := *s.plan
 	c := choose(s.marked(v), p.op.From.Name, p.req.To, s.limits, s.haveReplication)
 	p.op.To, p.op.Repoint, p.op.SemiSync, p.op.FilePos = c.To, c.Repoint, c.SemiSync, c.FilePos
+	if s.waits && len(s.known.Away) == 0 && !c.SemiSync { // somebody has switched it off since the last look
+		off := false
+		p.semiSync = &off
+	}
 	s.epoch = max(s.epoch, v.newestRow().Epoch)
 	p.op.Epoch = s.epoch + 1
 	if len(c.Reasons) > 0 {
@@ -211,6 +224,9 @@ func (s state) failed(in inDone) (state, []action) {
 	case planRelink:
 		return s.failedRelink(in)
 	case planPeek:
+		if in.Step == stepSemiSync {
+			s.peek = s.now.Add(mendAtMost)
+		}
 		return s.end()
 	case planAbandon:
 		if in.Step == stepKeep {

@@ -343,7 +343,7 @@ func (s state) failedRetreat(in inDone) (state, []action) {
 	s.plan = p
 	p.away = append(without(p.away, p.op.To.Name), coord.Departure{
 		Server: p.op.To.Name, Epoch: s.known.Epoch, At: s.now, Why: "interrupted", Fence: "fenced-proved", WindowMS: -1,
-		FilePos: p.op.FilePos, Circular: p.op.Gone.Circular, Operation: p.op.ID,
+		FilePos: p.op.FilePos, Circular: p.op.Gone.Circular, SemiSync: s.known.SemiSync, Operation: p.op.ID,
 	})
 	return s.advance()
 }

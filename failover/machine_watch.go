@@ -279,7 +279,7 @@ func (s state) awayAfter(d verdict, v view) (away []coord.Departure, changed boo
 		if _, already := s.awayServer(server); already {
 			return
 		}
-		gone := coord.Departure{Server: server, Epoch: d.Epoch, At: s.now, Why: why, Fence: "fenced-proved", WindowMS: -1}
+		gone := coord.Departure{Server: server, Epoch: d.Epoch, At: s.now, Why: why, Fence: "fenced-proved", WindowMS: -1, SemiSync: s.known.SemiSync}
 		if o, ok := v.find(server); ok {
 			p, _ := v.find(d.Primary.Name)
 			back, circular := p.linkFrom(o)

@@ -23,6 +23,7 @@ const (
 
 // simChecks are the invariants. broken names the first that does not hold.
 type simChecks struct {
+	waits  bool // it is stored that commits wait for an acknowledgement
 	world  *world
 	broken string
 	acks   []*simWrite        // acknowledged and not lost
@@ -213,8 +214,27 @@ func (c *simChecks) takenOver(s *simServer, a actRun) {
 	c.counts.away++
 }
 
-// saved: nobody is the primary and away.
+// openAway: a server that is away and open does not stay so while it answers and nothing else is going on.
+func (c *simChecks) openAway(p *simProcess) {
+	for _, s := range c.world.servers {
+		_, away := p.state.awayServer(s.name())
+		switch {
+		case !away || !s.writable() || !s.answers(c.world.onewriter()) || c.world.busy[s.i] || p.state.plan != nil || !p.state.booted || p.state.parked.why != notParked:
+			s.openAway = 0
+		case s.openAway == 0:
+			s.openAway = c.world.now
+		case c.world.now-s.openAway > 4*time.Second:
+			c.fail("%s is away and stays open: %s", s.name(), describeState(p.state))
+		}
+	}
+}
+
+// saved: nobody is the primary and away, and that commits wait for an acknowledgement is not forgotten: nobody wants that here.
 func (c *simChecks) saved(s coord.State) {
+	if c.waits && !s.SemiSync {
+		c.fail("it is forgotten that commits wait for an acknowledgement: %s", describeState(c.world.process.state))
+	}
+	c.waits = s.SemiSync
 	for _, d := range s.Away {
 		if d.Server == s.Primary.Name && s.Phase == coord.PhaseSettled {
 			c.fail("%s is stored as the primary and as away", d.Server)

@@ -88,6 +88,7 @@ func (p *simProcess) tick() {
 	if p.dead {
 		return
 	}
+	p.world.check.openAway(p)
 	p.feed(inTick{Now: p.world.clock()})
 	p.world.after(p.state.limits.Recheck, p.tick)
 }

@@ -56,6 +56,7 @@ type simServer struct {
 	started      time.Duration // when it was started last
 	troubled     time.Duration // when anything happened last to it or to its network
 	byHand       bool          // an operator has opened it
+	openAway     time.Duration // since when it is away and open, and could be closed; 0 when that is not so
 	openedIn     int           // one more than the life in which a step opened it last
 
 	position   gtid.Position

@@ -110,6 +110,9 @@ func (c *simChecks) well(written int) {
 	case w.data.written == written:
 		c.fail("nobody writes although the state is %s, published %v", describeState(p.state), w.data.published)
 	}
+	if p != nil && c.waits && !w.server(p.state.subject().Name).semiSource {
+		c.fail("commits do not wait for an acknowledgement any more")
+	}
 	for _, d := range p.state.known.Away {
 		c.fail("%s is still away (%s %s %v): %v", d.Server, d.Why, d.Verdict, d.Reasons, p.state.awayTrouble)
 	}

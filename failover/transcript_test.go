@@ -112,6 +112,8 @@ func parseInput(s state, line string) (input, error) {
 		return parseWeighed(s, current, rest)
 	case "detached":
 		return inDone{Step: current, Gone: coord.Departure{Promoted: "0-1-9", Received: "a.000001:900", Binlog: "b.000001:700"}}, nil
+	case "peeked":
+		return inDone{Step: current, SemiSync: rest == "semisync"}, nil
 	case "judged":
 		verdict, rest, _ := strings.Cut(rest, " ")
 		in := inDone{Step: current, Judged: judged{Verdict: verdict, OwnOnly: rest == "own"}}
@@ -263,6 +265,10 @@ func parseStored(current stepName, rest string) (input, error) {
 			in.Stored.Phase, in.Stored.Target = coord.PhaseFailingOver, value
 		case "without":
 			in.Stored.Away = append(in.Stored.Away, coord.Departure{Server: value, Why: "failover", Epoch: in.Stored.Epoch})
+		case "circular":
+			in.Stored.Away[len(in.Stored.Away)-1].Circular = true
+		case "semisync":
+			in.Stored.SemiSync = true
 		}
 	}
 	return in, nil
