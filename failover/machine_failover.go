@@ -387,6 +387,9 @@ func (s state) interrupt() (state, []action) {
 	}
 	switch s.plan.kind {
 	case planReturn, planRelink, planPeek, planMend:
+		if s.plan.step() == stepQuarantine && (s.now.Before(s.retry) || len(s.objections()) > 0) {
+			return s, nil // there is no failover yet, and a server that is open has to be closed
+		}
 	case planSwitchover, planFailover:
 		if s.primary.Instance != s.plan.op.To || s.plan.stuck || !tidying(s.plan.step()) {
 			return s, nil
