@@ -101,6 +101,9 @@ func TestRealPairIsHealthy(t *testing.T) {
 			if b.ReceiveAge > 2*time.Second || b.MeasuredLag < 0 || b.MeasuredLag > time.Second || b.Class != topology.ClassOK || a.Class != topology.ClassOK {
 				t.Errorf("b: %+v", b)
 			}
+			if age := a.FactsAt.Sub(a.PositionAt); a.PositionAt.IsZero() || age > ownOfPrimary || a.Facts.GTID && age != 0 {
+				t.Errorf("the position of the primary was read %s before the rest", age)
+			}
 			if p := append(slices.Clone(a.Problems), b.Problems...); len(p) > 0 {
 				t.Errorf("problems of a healthy pair: %q", p)
 			}
