@@ -98,7 +98,7 @@ type AwayServer struct {
 	Why   string `json:"why"`
 	Fence string `json:"fence"` // as in Failover
 	Loss  Loss   `json:"loss"`
-	// Verdict is as in Rejoin, "" while the server has not come back.
+	// Verdict is as in Rejoin, or different (after a rewind its tables are not the primary's), "" while the server has not come back.
 	Verdict string   `json:"verdict"`
 	Reasons []string `json:"reasons"`
 }
