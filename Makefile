@@ -37,7 +37,7 @@ test-unit: ## tests of the packages but those of RACE_ONLY; where servers are mi
 	go test -timeout 5m -run 'TestSimulation' ./failover
 
 test-race: ## the concurrent packages under the race detector
-	ONEWRITER_REQUIRE_SERVERS=1 CGO_ENABLED=1 go test -race -short -p 1 -timeout 15m $(RACE_ONLY) $(RACE)
+	ONEWRITER_REQUIRE_SERVERS=1 CGO_ENABLED=1 go test -race -short -p 2 -timeout 15m $(RACE_ONLY) $(RACE)
 
 test-integration: ## the built program with real servers and clients
 	ONEWRITER_REQUIRE_SERVERS=1 go test -count=1 -timeout 15m ./integration/...
