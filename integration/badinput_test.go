@@ -314,10 +314,18 @@ func TestStart(t *testing.T) {
 		works(t, o)
 	})
 	t.Run("unreachable standby of a known cluster", func(t *testing.T) {
-		if err := b.Stop(t.Context()); err != nil {
+		o := launch(t, a.Addr(), b.Addr())
+		o.ready()
+		if err := errors.Join(o.process.Stop(20*time.Second), b.Stop(t.Context())); err != nil {
 			t.Fatal(err)
 		}
-		o := launch(t, a.Addr(), b.Addr())
+		forgetful := launch(t, a.Addr(), b.Addr()) // without the state file b may be the primary
+		if reasons := forgetful.unready("no_primary"); !strings.Contains(reasons, "nothing is stored about this cluster") {
+			t.Errorf("reasons: %s", reasons)
+		}
+		noWrites(t, forgetful)
+		forgetful.process.Kill()
+		o.start()
 		o.ready()
 		mustExec(t, open(t, o.primary, ""), "CREATE TABLE with_one (id INT)")
 		if m := o.switchover("{}"); m.Status != http.StatusConflict || !strings.Contains(strings.Join(m.Reasons, " "), "refused") {

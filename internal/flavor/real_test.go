@@ -265,7 +265,12 @@ func TestWait(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.db.Wait(bounded(t), b, target); err != nil {
+			err = p.db.Wait(bounded(t), b, target)
+			if later, _ := p.target(t, a); errors.Is(err, ErrTarget) && !later.Equal(target) {
+				target = later // MariaDB notes a checkpoint in a new log some time after it was begun
+				err = p.db.Wait(bounded(t), b, target)
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			if ok, err := p.db.Applied(bounded(t), b, target); !ok || err != nil {
