@@ -297,9 +297,10 @@ func killBoth(r *rig, rng *rand.Rand, p, _ int) error {
 func switchover(r *rig, _ *rand.Rand, _, s int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	defer r.slowDown()()
 	for tries := 0; ; tries++ {
 		_, err := r.prog.switchover(ctx, serverName(s))
-		if err == nil || tries == 40 || !strings.Contains(err.Error(), "behind") {
+		if err == nil || tries == 80 || !strings.Contains(err.Error(), "behind") {
 			return err
 		}
 		r.rest(500 * time.Millisecond)

@@ -156,15 +156,20 @@ func (r *rig) other(primary int) int { return (primary + 1) % len(r.pair.Servers
 // busy a standby may follow and never get to the end.
 const patience = 10 * time.Second
 
+// slowDown slows the clients down when patience is over, until the function that it gives is called.
+func (r *rig) slowDown() (end func()) {
+	slow := time.AfterFunc(patience, func() { r.slow.Store(true) })
+	return func() {
+		slow.Stop()
+		r.slow.Store(false)
+	}
+}
+
 // whole waits until the cluster runs with all servers; false when it does not in time.
 func (r *rig) whole(limit time.Duration) bool {
 	r.t.Helper()
 	deadline := time.Now().Add(limit)
-	slow := time.AfterFunc(patience, func() { r.slow.Store(true) })
-	defer func() {
-		slow.Stop()
-		r.slow.Store(false)
-	}()
+	defer r.slowDown()()
 	quiet := 0
 	for {
 		st, err := r.prog.status(r.t.Context())
