@@ -57,6 +57,9 @@ type Config struct {
 	// is none. Renewed gives the last renewal.
 	Watchdog        time.Duration
 	WatchdogRenewed func(server string) time.Time
+	// WatchdogLapsed reports whether the lease of that server may have run out a short while ago, so that its watchdog may have
+	// closed it, and whether that is known; nil as WatchdogRenewed.
+	WatchdogLapsed func(server string) (lapsed, known bool)
 	// WatchdogTTL is how long a lease lasts. A primary that is seen closed after its lease had run out was closed by its
 	// watchdog, and is opened again like one that has restarted.
 	WatchdogTTL time.Duration

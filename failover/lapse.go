@@ -7,7 +7,7 @@ import (
 )
 
 // lapse remembers whether the primary that is seen closed was closed by its watchdog: its lease had run out when that was
-// seen first. One that was closed by a person is seen so within a probe or two, long before. Shortly after this process took
+// seen first, or a short while before. One that was closed by a person is seen so within a probe or two, long before. Shortly after this process took
 // over, the lease may be one that an earlier process left behind, of which nothing is known.
 type lapse struct {
 	primary string
@@ -25,14 +25,13 @@ func (l *lapse) see(snap *topology.Snapshot, primary string, cfg Config, now tim
 		*l = lapse{primary: primary, since: now}
 	}
 	o, found := snap.Find(primary)
-	if !found || cfg.WatchdogTTL == 0 || cfg.WatchdogRenewed == nil || o.Class != topology.ClassOK && o.Class != topology.ClassReadOnly {
+	if !found || cfg.WatchdogTTL == 0 || cfg.WatchdogLapsed == nil || o.Class != topology.ClassOK && o.Class != topology.ClassReadOnly {
 		return l.ours
 	}
 	shut := o.Facts.ReadOnly || o.Facts.SuperReadOnly
 	if shut && !l.closed {
-		renewed := cfg.WatchdogRenewed(primary)
-		l.ours = now.Sub(renewed) >= cfg.WatchdogTTL
-		if renewed.IsZero() {
+		var known bool
+		if l.ours, known = cfg.WatchdogLapsed(primary); !known {
 			l.ours = now.Sub(l.since) < strangers*cfg.WatchdogTTL
 		}
 	}

@@ -9,8 +9,8 @@ import (
 
 func TestLapse(t *testing.T) {
 	start := time.Now()
-	renewed := start
-	cfg := Config{WatchdogTTL: 5 * time.Second, WatchdogRenewed: func(string) time.Time { return renewed }}
+	lapsed, known := false, true
+	cfg := Config{WatchdogTTL: 5 * time.Second, WatchdogLapsed: func(string) (bool, bool) { return lapsed, known }}
 	snap := func(readOnly bool) *topology.Snapshot {
 		return &topology.Snapshot{Servers: []topology.Observation{{
 			Instance: topology.Instance{Name: "a"}, Class: topology.ClassOK, FactsAt: start, Facts: topology.Facts{ReadOnly: readOnly},
@@ -31,11 +31,12 @@ func TestLapse(t *testing.T) {
 		{"still", 40 * time.Second, true, true},
 		{"opened again", 41 * time.Second, false, false},
 	} {
+		lapsed = c.after >= 5*time.Second
 		if got := l.see(snap(c.readOnly), "a", cfg, start.Add(c.after)); got != c.want {
 			t.Errorf("%s: %t", c.what, got)
 		}
 	}
-	renewed = time.Time{}
+	lapsed, known = false, false
 	l = lapse{}
 	l.see(snap(false), "a", cfg, start)
 	if !l.see(snap(true), "a", cfg, start.Add(4*time.Second)) {

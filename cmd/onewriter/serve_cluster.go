@@ -123,7 +123,7 @@ func (cl *cluster) makeControl(c *conf.Config, servers []topology.Instance, jour
 	}
 	if cl.watchdog != nil {
 		cfg.Watchdog, cfg.WatchdogTTL = watchdog.ClosedAfter(cc.Fencing.WatchdogTTL), cc.Fencing.WatchdogTTL
-		cfg.WatchdogRenewed, cfg.WatchdogDisarm = cl.watchdog.Renewed, path.disarm
+		cfg.WatchdogRenewed, cfg.WatchdogLapsed, cfg.WatchdogDisarm = cl.watchdog.Renewed, cl.watchdog.Lapsed, path.disarm
 	}
 	cl.control, err = failover.New(cfg)
 	return err

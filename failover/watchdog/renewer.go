@@ -45,6 +45,9 @@ type Renewer struct {
 	cancel  context.CancelFunc   // guarded by mu; ends what is under way
 	renewed map[string]time.Time // guarded by mu; of servers whose watchdog is armed
 	count   uint64               // guarded by mu; successful renewals
+
+	confirmed map[string]time.Time // guarded by mu; when the last renewal was sent that was answered by an armed server
+	late      map[string]time.Time // guarded by mu; when one was sent that may have come after the end of the lease
 }
 
 // link is the connection to the primary.
@@ -61,6 +64,7 @@ func NewRenewer(cfg Config) (*Renewer, error) {
 	}
 	return &Renewer{
 		cfg: cfg, nudge: make(chan struct{}, 1), slot: make(chan struct{}, 1), renewed: map[string]time.Time{},
+		confirmed: map[string]time.Time{}, late: map[string]time.Time{},
 	}, nil
 }
 
@@ -71,7 +75,7 @@ func (r *Renewer) SetPrimary(p topology.Primary) {
 	r.acquire()
 	if r.primary != p.Instance {
 		r.unlink()
-		r.setRenewed(p.Instance.Name, time.Time{}) // what was renewed in an earlier reign is void
+		r.forget(p.Instance.Name) // what was renewed in an earlier reign is void
 		r.primary = p.Instance
 	}
 	<-r.slot
@@ -106,6 +110,37 @@ func (r *Renewer) Renewed(server string) time.Time {
 	return r.renewed[server]
 }
 
+// Lapsed reports whether the lease of a server may have run out, so that its watchdog may have closed it: no renewal was
+// answered for so long, or one that was answered has come late, a short while ago; the event is not undone by that. It is
+// not known before the first renewal that an armed server has answered.
+func (r *Renewer) Lapsed(server string) (lapsed, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last, known := r.confirmed[server]
+	late, was := r.late[server]
+	return known && time.Since(last) >= r.cfg.TTL || was && time.Since(late) < r.cfg.TTL, known
+}
+
+// confirm notes that a renewal which was sent at that time was answered.
+func (r *Renewer) confirm(server string, sent time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count++
+	if last, ok := r.confirmed[server]; ok && sent.Sub(last) >= r.cfg.TTL*3/4 { // it takes time to arrive; on time is a third
+		r.late[server] = sent
+	}
+	r.confirmed[server] = sent
+}
+
+// forget voids what is known of the renewals of a server.
+func (r *Renewer) forget(server string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.renewed[server] = time.Time{}
+	delete(r.confirmed, server)
+	delete(r.late, server)
+}
+
 // Renewals counts the successful ones since the start.
 func (r *Renewer) Renewals() uint64 {
 	r.mu.Lock()
@@ -121,7 +156,7 @@ func (r *Renewer) Disarm(ctx context.Context) error {
 	if !r.primary.Known() {
 		return nil
 	}
-	r.setRenewed(r.primary.Name, time.Time{})
+	r.forget(r.primary.Name)
 	ctx, done := r.bounded(ctx)
 	defer done()
 	l, err := r.connect(ctx)
@@ -188,16 +223,15 @@ func (r *Renewer) renew(ctx context.Context) error {
 	if armed {
 		r.setRenewed(r.primary.Name, time.Now())
 	}
+	sent := time.Now()
 	if err := renew(ctx, l.conn, s, r.cfg.TTL, r.cfg.Holder); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	r.count++
-	r.mu.Unlock()
 	if !s.ticking {
-		r.setRenewed(r.primary.Name, time.Time{})
+		r.forget(r.primary.Name)
 		return ErrNotTicking
 	}
+	r.confirm(r.primary.Name, sent)
 	return nil
 }
 
