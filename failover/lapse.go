@@ -7,8 +7,9 @@ import (
 )
 
 // lapse remembers whether the primary that is seen closed was closed by its watchdog: its lease had run out when that was
-// seen first, or a short while before. One that was closed by a person is seen so within a probe or two, long before. Shortly after this process took
-// over, the lease may be one that an earlier process left behind, of which nothing is known.
+// seen first, or a short while before. One that was closed by a person is seen so within a probe or two, long before the end
+// of the lease. Shortly after this process took over, the lease may be one that an earlier process left behind, of which
+// nothing is known.
 type lapse struct {
 	primary string
 	since   time.Time // when this process began to watch over it

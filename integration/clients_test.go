@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onewriter/onewriter/integration/suite"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
@@ -41,23 +42,11 @@ func sqlLine(id int64, client int) string {
 		"SELECT CONCAT('ack ', id) FROM writes WHERE id=%d;\n", id, client, id, id)
 }
 
-// missing ends a test whose client is not installed: in CI it fails, elsewhere it is skipped.
-func missing(t *testing.T, err error) {
-	t.Helper()
-	if err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" || os.Getenv("ONEWRITER_REQUIRE_SERVERS") == "1" {
-		t.Fatalf("a client is missing, run scripts/install-test-deps: %v", err)
-	}
-	t.Skipf("a client is missing, run scripts/install-test-deps: %v", err)
-}
-
 // cli is the command line of a flavour's own client, logged in as the application.
 func cli(t *testing.T, f mysqltest.Flavor, addr string, args ...string) []string {
 	t.Helper()
 	command, err := mysqltest.Client(f)
-	missing(t, err)
+	suite.Need(t, err)
 	host, port, _ := net.SplitHostPort(addr)
 	command = append(command, "--host="+host, "--port="+port, "--user="+mysqltest.AppUser, "--password="+mysqltest.AppPassword,
 		"--database=app", "--batch", "--unbuffered", "--skip-column-names")
@@ -68,12 +57,12 @@ func cli(t *testing.T, f mysqltest.Flavor, addr string, args ...string) []string
 func nodeDir(t *testing.T) string {
 	t.Helper()
 	cache, err := mysqltest.CacheDir()
-	missing(t, err)
+	suite.Need(t, err)
 	dir := filepath.Join(cache, "node")
 	_, err = os.Stat(filepath.Join(dir, "node_modules", "mysql2"))
-	missing(t, err)
+	suite.Need(t, err)
 	_, err = exec.LookPath("node")
-	missing(t, err)
+	suite.Need(t, err)
 	return dir
 }
 
@@ -81,7 +70,7 @@ const python = "/usr/bin/python3" // the one that the distribution's PyMySQL bel
 
 func programs(t *testing.T, f mysqltest.Flavor, addr string) []program {
 	t.Helper()
-	missing(t, exec.Command(python, "-c", "import pymysql, cryptography").Run())
+	suite.Need(t, exec.Command(python, "-c", "import pymysql, cryptography").Run())
 	host, port, _ := net.SplitHostPort(addr)
 	account := []string{host, port, mysqltest.AppUser, mysqltest.AppPassword}
 	out := []program{

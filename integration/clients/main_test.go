@@ -14,18 +14,6 @@ var executable string
 
 func TestMain(m *testing.M) { os.Exit(suite.Run(m, &executable)) }
 
-// missing ends a test whose client is not installed: in CI it fails, elsewhere it is skipped.
-func missing(t *testing.T, err error) {
-	t.Helper()
-	if err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" || os.Getenv("ONEWRITER_REQUIRE_SERVERS") == "1" {
-		t.Fatalf("a client is missing, run scripts/install-test-deps: %v", err)
-	}
-	t.Skipf("a client is missing, run scripts/install-test-deps: %v", err)
-}
-
 // serverOptions are what the clients need: packets of 20 MB and local files.
 var serverOptions = map[string]string{"max-allowed-packet": "64M", "local-infile": "1"}
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/integration/clients/stand"
+	"github.com/onewriter/onewriter/integration/suite"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
@@ -98,7 +99,7 @@ func clip(s string) string {
 func python(module string) func(*testing.T, string, string, func()) string {
 	return func(t *testing.T, addr, mode string, move func()) string {
 		const python = "/usr/bin/python3"
-		missing(t, exec.Command(python, "-c", "import cryptography, "+module).Run())
+		suite.Need(t, exec.Command(python, "-c", "import cryptography, "+module).Run())
 		return converse(t, move, append([]string{python, "testdata/matrix.py", module}, account(addr, mode, t.TempDir())...)...)
 	}
 }
@@ -106,12 +107,12 @@ func python(module string) func(*testing.T, string, string, func()) string {
 func node(module string) func(*testing.T, string, string, func()) string {
 	return func(t *testing.T, addr, mode string, move func()) string {
 		cache, err := mysqltest.CacheDir()
-		missing(t, err)
+		suite.Need(t, err)
 		dir := filepath.Join(cache, "node")
 		_, err = os.Stat(filepath.Join(dir, "node_modules", module))
-		missing(t, err)
+		suite.Need(t, err)
 		_, err = exec.LookPath("node")
-		missing(t, err)
+		suite.Need(t, err)
 		return converse(t, move, append([]string{"node", "testdata/matrix.js", dir, module}, account(addr, mode, t.TempDir())...)...)
 	}
 }
@@ -122,14 +123,14 @@ const connectorJ = "/usr/share/java/mariadb-java-client.jar"
 func java(dir string) func(*testing.T, string, string, func()) string {
 	return func(t *testing.T, addr, mode string, move func()) string {
 		_, err := os.Stat(connectorJ)
-		missing(t, err)
+		suite.Need(t, err)
 		if _, err := os.Stat(filepath.Join(dir, "Matrix.class")); err != nil {
 			compiler := []string{"javac"}
 			if _, err := exec.LookPath("javac"); err != nil {
 				compiler = []string{"ecj", "-17"}
 			}
 			_, err = exec.LookPath(compiler[0])
-			missing(t, err)
+			suite.Need(t, err)
 			c := append(compiler, "-encoding", "UTF-8", "-cp", connectorJ, "-d", dir, "testdata/Matrix.java")
 			if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)

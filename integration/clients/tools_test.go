@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/integration/clients/stand"
+	"github.com/onewriter/onewriter/integration/suite"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
@@ -22,7 +23,7 @@ import (
 func tool(t *testing.T, f mysqltest.Flavor, name, addr string, args ...string) *exec.Cmd {
 	t.Helper()
 	command, err := mysqltest.Client(f)
-	missing(t, err)
+	suite.Need(t, err)
 	at := len(command) - 1
 	if f == mysqltest.MySQL {
 		at-- // --no-defaults follows it

@@ -54,3 +54,15 @@ func FreeAddr() (string, error) {
 	}
 	return "", fmt.Errorf("no free port: %w", err)
 }
+
+// Need ends a test whose client is not installed, which err tells: in CI it fails, elsewhere it is skipped.
+func Need(t *testing.T, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	if os.Getenv("CI") == "true" || os.Getenv("ONEWRITER_REQUIRE_SERVERS") == "1" {
+		t.Fatalf("a client is missing, run scripts/install-test-deps: %v", err)
+	}
+	t.Skipf("a client is missing, run scripts/install-test-deps: %v", err)
+}
