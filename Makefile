@@ -68,7 +68,6 @@ suites: build ## drivers' own tests, directly and through onewriter; SUITE=go|py
 
 tools: ## the flavours' client programs and sysbench through onewriter, with a database of MB=50
 	scripts/install-test-deps
-	scripts/install-test-deps --bench
 	ONEWRITER_REQUIRE_SERVERS=1 ONEWRITER_DUMP_MB=$(or $(MB),50) ONEWRITER_SYSBENCH_SECONDS=$(or $(SECONDS_EACH),20) \
 		go test -count=1 -timeout 1h -v -run 'TestTools$(if $(FLAVOR),/$(FLAVOR))' ./integration/clients | grep -v '^=== '
 

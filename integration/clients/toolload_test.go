@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onewriter/onewriter/integration/suite"
 	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
@@ -87,9 +88,8 @@ var (
 // sysbench runs its OLTP load, with SQL as text and prepared, for ONEWRITER_SYSBENCH_SECONDS each, while the primary role
 // moves. Deadlocks (1213) are repeated by sysbench, everything else ends it.
 func (x tools) sysbench(t *testing.T) {
-	if _, err := exec.LookPath("sysbench"); err != nil {
-		t.Skip("sysbench is not installed (scripts/install-test-deps --bench, make tools)")
-	}
+	_, err := exec.LookPath("sysbench")
+	suite.Need(t, err)
 	seconds := number("ONEWRITER_SYSBENCH_SECONDS", 2)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(4*seconds)*time.Second+2*switchTimeout)
 	defer cancel()
