@@ -122,24 +122,33 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, flavor := range o.flavors {
-		if err := measure(ctx, o, flavor, rep, out, progress); err != nil {
-			if cause := context.Cause(ctx); cause != nil {
-				return cause
-			}
-			return err
-		}
+	err = measureAll(ctx, o, rep, out, progress)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
 	}
 	if o.wait {
-		return nil
+		return err
 	}
-	if o.wants("core") {
-		if err := measureCore(ctx, rep, progress); err != nil {
+	rep.Load[1] = loadAverage()
+	return errors.Join(err, rep.write(o.output, out)) // what was measured until then is told, too
+}
+
+// measureAll measures on all flavours, and the session core without servers.
+func measureAll(ctx context.Context, o options, rep *report, out, progress io.Writer) error {
+	for _, flavor := range o.flavors {
+		if err := measure(ctx, o, flavor, rep, out, progress); err != nil {
 			return err
 		}
 	}
-	rep.Load[1] = loadAverage()
-	if o.output == "json" {
+	if o.wait || !o.wants("core") {
+		return nil
+	}
+	return measureCore(ctx, rep, progress)
+}
+
+// write prints the report in the given form, markdown or json.
+func (rep *report) write(form string, out io.Writer) error {
+	if form == "json" {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
 		return e.Encode(rep)
@@ -195,6 +204,7 @@ func measure(ctx context.Context, o options, flavor mysqltest.Flavor, rep *repor
 		return err
 	}
 	t := &table{}
+	defer rep.add(version, t)
 	for _, p := range parts() {
 		if !o.wants(p.name) {
 			continue
@@ -203,6 +213,5 @@ func measure(ctx context.Context, o options, flavor mysqltest.Flavor, rep *repor
 			return fmt.Errorf("%s: %s: %w", flavor, p.name, err)
 		}
 	}
-	rep.add(version, t)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/onewriter/onewriter/admin/api"
 	"github.com/onewriter/onewriter/admin/client"
+	"github.com/onewriter/onewriter/internal/mysqltest"
 )
 
 const (
@@ -18,9 +19,6 @@ const (
 	waveBar = 50
 	// wakers is how many of the sessions run their next statement at a time.
 	wakers = 64
-	// early is how many sessions more than none a server may have before any of them has run a statement: those of others,
-	// such as probes.
-	early = 20
 )
 
 // wave measures a switchover with many idle sessions: how much it adds to the pause, and how long it takes until all of
@@ -67,12 +65,13 @@ func (r *rig) moves(ctx context.Context, open []driver.Conn, t *table) (pauses [
 		if len(open) == 0 {
 			continue
 		}
-		var threads int
-		if err := r.pair.Servers[to].DB().QueryRowContext(ctx, "SHOW STATUS LIKE 'Threads_connected'").Scan(new(string), &threads); err != nil {
+		var early int // connections that are made ahead have no account yet
+		err = r.pair.Servers[to].DB().QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = ?", mysqltest.AppUser).Scan(&early)
+		if err != nil {
 			return nil, err
 		}
-		if threads > early {
-			return nil, fmt.Errorf("%d sessions are on the new primary before they have run a statement", threads)
+		if early > 0 {
+			return nil, fmt.Errorf("%d sessions are on the new primary before they have run a statement", early)
 		}
 		took, slowest, err := wake(ctx, open)
 		if err != nil {
