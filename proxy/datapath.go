@@ -16,8 +16,8 @@ type MoveReport struct {
 	LongestHold time.Duration
 }
 
-// Throttle delays each new transaction towards the primary by d; 0 ends that.
-func (c *Cluster) Throttle(d time.Duration) { c.gate.throttle.Store(int64(d)) }
+// Throttle delays each new transaction towards the primary by d; 0 ends that, for those that are waiting, too.
+func (c *Cluster) Throttle(d time.Duration) { c.gate.Throttle(d) }
 
 // Hold closes the gate: from its return on no new transaction or statement starts towards the primary. What is under
 // way goes on; see Drain.

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/onewriter/onewriter/internal/pause"
 )
 
 // ErrHoldTimeout is the end of a client's patience at the gate.
@@ -17,7 +15,7 @@ var ErrHoldTimeout = errors.New("held too long")
 // load. The zero Gate is open.
 type Gate struct {
 	holding  atomic.Bool
-	throttle atomic.Int64 // nanoseconds by which each new transaction is delayed
+	throttle atomic.Pointer[throttle] // nil: no transaction is delayed
 
 	mu       sync.Mutex
 	reason   string        // guarded by mu
@@ -28,6 +26,12 @@ type Gate struct {
 
 	// left is signalled by Left during a hold
 	left chan struct{}
+}
+
+// throttle delays each new transaction by delay, or until ended is closed.
+type throttle struct {
+	delay time.Duration
+	ended chan struct{}
 }
 
 func (g *Gate) init() { g.left = make(chan struct{}, 1) }
@@ -124,13 +128,34 @@ func (g *Gate) Opened(ctx context.Context) error {
 	}
 }
 
+// Throttle makes Delay last d; 0 ends that, and every delay that is under way.
+func (g *Gate) Throttle(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch old := g.throttle.Load(); {
+	case d > 0 && old != nil:
+		g.throttle.Store(&throttle{delay: d, ended: old.ended})
+	case d > 0:
+		g.throttle.Store(&throttle{delay: d, ended: make(chan struct{})})
+	case old != nil:
+		g.throttle.Store(nil)
+		close(old.ended)
+	}
+}
+
 // Delay makes a new transaction wait for the throttle, if there is one.
 func (g *Gate) Delay(ctx context.Context) {
-	d := time.Duration(g.throttle.Load())
-	if d <= 0 {
+	t := g.throttle.Load()
+	if t == nil {
 		return
 	}
-	_ = pause.For(ctx, d) // who is ended meanwhile notices by itself
+	timer := time.NewTimer(t.delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.ended:
+	case <-ctx.Done(): // who is ended notices by itself
+	}
 }
 
 // Left is called by a session that no longer has anything open which may write, in case someone waits for that.

@@ -93,10 +93,20 @@ func TestGateDelay(t *testing.T) {
 		g := newGate()
 		began := time.Now()
 		g.Delay(t.Context())
-		g.throttle.Store(int64(time.Second))
+		g.Throttle(time.Minute)
+		g.Throttle(time.Second)
 		g.Delay(t.Context())
 		if time.Since(began) != time.Second {
 			t.Errorf("delayed by %v", time.Since(began))
+		}
+		g.Throttle(time.Minute)
+		time.AfterFunc(time.Second, func() { g.Throttle(2 * time.Minute) })
+		time.AfterFunc(2*time.Second, func() { g.Throttle(0) })
+		g.Delay(t.Context())
+		g.Throttle(0)
+		g.Delay(t.Context())
+		if time.Since(began) != 3*time.Second {
+			t.Errorf("delayed by %v, after the throttle had ended", time.Since(began)-time.Second)
 		}
 	})
 }
