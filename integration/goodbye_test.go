@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,39 +87,56 @@ func untilClosed(v victim) (list [][]byte) {
 	}
 }
 
-// timedOut lets servers end idle connections. A session without anything that only its connection knows does not notice;
-// others are told at their next command.
+// timedOut lets servers end idle connections. When the client has set the limit, it sees what it would at the server. Of
+// the server's own limit a session without anything that only its connection knows does not notice; others are told at
+// their next command.
 func timedOut(t *testing.T, f mysqltest.Flavor, server *mysqltest.Server, o *onewriter) {
-	const limit = "SET SESSION wait_timeout=1"
 	mustExec(t, server.DB(), "CREATE TABLE IF NOT EXISTS app.timed (id INT PRIMARY KEY)")
-	t.Run("directly", func(t *testing.T) { // what the server says
-		t.Parallel()
-		c := directly(t, server)
-		c.exec(limit)
-		c.limit()
-		c.seq = 0 // what comes answers nothing
-		switch p, err := c.read(); {
-		case f == mysqltest.MySQL:
-			if e, perr := wire.ParseErr(p); err != nil || perr != nil || e.Code != 4031 {
-				t.Errorf("MySQL says %q, %v", p, err)
+	for name, log := range map[string]func(t *testing.T) victim{
+		"directly": func(t *testing.T) victim { return directly(t, server) },
+		"own":      func(t *testing.T) victim { return newVictim(t, o.primary, "app", "app-secret") },
+		"own, in a transaction": func(t *testing.T) victim {
+			v := newVictim(t, o.primary, "app", "app-secret")
+			v.exec("BEGIN")
+			return v
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := log(t)
+			c.exec("SET SESSION wait_timeout=1")
+			c.limit()
+			c.seq = 0 // what comes answers nothing
+			p, err := c.read()
+			if f == mysqltest.MySQL {
+				if e, perr := wire.ParseErr(p); err != nil || perr != nil || e.Code != 4031 || e.State != "HY000" || !strings.HasPrefix(e.Message, "The client was disconnected by the server because of inactivity.") {
+					t.Fatalf("MySQL says %q, %v", p, err)
+				}
+				_, err = c.read()
 			}
-		case err == nil || errors.Is(err, os.ErrDeadlineExceeded):
-			t.Errorf("MariaDB says %q, %v", p, err)
-		}
-	})
+			if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("not hung up: %q, %v", p, err)
+			}
+		})
+	}
+	var before int
+	if err := server.DB().QueryRow("SELECT @@GLOBAL.wait_timeout").Scan(&before); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, server.DB(), "SET GLOBAL wait_timeout=1")
 	for name, c := range map[string]struct {
 		state []string
 		check func(v victim)
 	}{
 		"clean": {[]string{"SET @v='kept', time_zone='+05:00'", "USE other"}, func(v victim) {
 			if got := v.text("SELECT CONCAT_WS(',', @v, @@time_zone, DATABASE(), CONNECTION_ID() <> " + fmt.Sprint(v.id) + ")"); len(got) != 1 || got[0] != "kept,+05:00,other,1" {
-				t.Errorf("the session has become %q", got)
+				v.t.Errorf("the session has become %q", got)
 			}
 		}},
 		"in a transaction": {[]string{"BEGIN", "INSERT INTO timed VALUES (1)"}, func(v victim) {
 			v.refused("COMMIT", 1213)
 			if got := v.text("SELECT COUNT(*) FROM timed"); len(got) != 1 || got[0] != "0" {
-				t.Errorf("%q rows", got)
+				v.t.Errorf("%q rows", got)
 			}
 		}},
 		"pinned": {[]string{"CREATE TEMPORARY TABLE only_here (id INT)"}, func(v victim) {
@@ -126,12 +144,13 @@ func timedOut(t *testing.T, f mysqltest.Flavor, server *mysqltest.Server, o *one
 			v.hungUp()
 		}},
 	} {
+		v := newVictim(t, o.primary, "app", "app-secret")
+		for _, q := range c.state {
+			v.exec(q)
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			v := newVictim(t, o.primary, "app", "app-secret")
-			for _, q := range append(c.state, limit) {
-				v.exec(q)
-			}
+			v.t = t
 			o.eventually(20*time.Second, name+": the server ends the connection", func() error {
 				var n int
 				err := server.DB().QueryRow("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = ?", v.id).Scan(&n)
@@ -143,6 +162,7 @@ func timedOut(t *testing.T, f mysqltest.Flavor, server *mysqltest.Server, o *one
 			c.check(v)
 		})
 	}
+	mustExec(t, server.DB(), fmt.Sprintf("SET GLOBAL wait_timeout=%d", before))
 }
 
 // refused runs a statement that has to end with the given error.

@@ -28,6 +28,7 @@ func (s *clientSession) run() {
 	} else if err = s.loop(); err != nil {
 		s.logEnd(err, "session ended")
 	}
+	s.watch(0)
 	if s.core != nil {
 		s.dropServer()
 	}

@@ -17,6 +17,9 @@ import (
 // serve handles one command. The error is a *clientError or *wire.ServerError for the client, or that of its
 // connection.
 func (s *clientSession) serve(cmd session.Command) error {
+	if s.outstayed() {
+		return s.tooLate()
+	}
 	if s.doom != nil && !s.reprieved(cmd) {
 		return s.refuse(s.doom)
 	}

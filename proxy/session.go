@@ -61,28 +61,29 @@ type clientSession struct {
 	seen      lastSeen      // owned by the sweep
 
 	// owned by the session's goroutine
-	client   endpoint
-	server   asker
-	core     *session.Core
-	login    backend.LoginParams
-	secret   auth.Secret
-	plugin   string // what the greeting named
-	berth    berth
-	counted  userCount
-	engaged  bool // a command is under way at the server
-	flavor   session.Flavor
-	writeBy  int64 // the deadline for writing to the client, as tallies.now counts; 0 when not set
-	salt     [wire.SaltLen]byte
-	decided  *router.State // the state that decision is about
-	decision router.Decision
-	flow     flow
-	serving  bool            // a command is under way
-	late     bool            // a nudge came meanwhile and has still to be looked after
-	shape    wire.Capability // what all servers of this session must have in common
-	doom     error           // the next command is answered with it, and the session ends
-	rollback error           // why the open transaction was ended; for the next command
-	agreed   func()          // what follows when the server agrees to the kill under way; nil ordinarily
-	owed     error           // the error of a command that has no answer; for the next one that has
+	client    endpoint
+	server    asker
+	core      *session.Core
+	login     backend.LoginParams
+	secret    auth.Secret
+	plugin    string // what the greeting named
+	berth     berth
+	counted   userCount
+	engaged   bool // a command is under way at the server
+	flavor    session.Flavor
+	writeBy   int64 // the deadline for writing to the client, as tallies.now counts; 0 when not set
+	salt      [wire.SaltLen]byte
+	idleWatch *idleWatch    // nil as long as the client has not set wait_timeout
+	decided   *router.State // the state that decision is about
+	decision  router.Decision
+	flow      flow
+	serving   bool            // a command is under way
+	late      bool            // a nudge came meanwhile and has still to be looked after
+	shape     wire.Capability // what all servers of this session must have in common
+	doom      error           // the next command is answered with it, and the session ends
+	rollback  error           // why the open transaction was ended; for the next command
+	agreed    func()          // what follows when the server agrees to the kill under way; nil ordinarily
+	owed      error           // the error of a command that has no answer; for the next one that has
 }
 
 // alert is what nudges a session out of waiting for its client, unless it is muted.
@@ -248,6 +249,9 @@ func (s *clientSession) nudged() error {
 	if s.expired() {
 		return s.expire()
 	}
+	if len(s.client.buf.bytes()) == 0 && s.outstayed() {
+		return s.farewell()
+	}
 	s.takeAbortion()
 	w := s.where.Load()
 	if w == nil || s.core.Busy() {
@@ -397,6 +401,9 @@ func (s *clientSession) setActivity(a activity) {
 
 // endUnit notes what the session is in after a command: still in a transaction, or free to move.
 func (s *clientSession) endUnit() {
+	if s.idleWatch.differs(s.core.WaitTimeout()) {
+		s.watch(s.core.WaitTimeout())
+	}
 	if p := uint32(s.core.Pins()); p != s.pins.Load() {
 		s.cluster.metrics.pinned(session.Pin(s.pins.Swap(p)), session.Pin(p))
 	}

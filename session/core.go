@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/onewriter/onewriter/internal/sqlclass"
 	"github.com/onewriter/onewriter/internal/wire"
@@ -165,6 +166,9 @@ func (c *Core) InTransaction() bool {
 
 // Autocommit reports whether the session is in autocommit mode, so that a single read opens no transaction.
 func (c *Core) Autocommit() bool { return c.ledger.status.Has(wire.StatusAutocommit) }
+
+// WaitTimeout is how long the server lets the session idle, where the client has set that itself; else 0.
+func (c *Core) WaitTimeout() time.Duration { return time.Duration(c.ledger.waitTimeout) * time.Second }
 
 // Pins are the reasons why the session cannot be rebuilt elsewhere now, Busy apart. While it has a server connection, they
 // leave out what Fetch can ask for.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/onewriter/onewriter/internal/sqlclass"
@@ -58,6 +59,7 @@ type ledger struct {
 	// insertIDSet: LAST_INSERT_ID was set by an expression, whose value only the server knows
 	insertIDSet bool
 	users       userVariables
+	waitTimeout int64  // in seconds, as set in the session; 0 when it was not
 	charsets    uint32 // counts changes of character sets and collations, from 1 on
 	// multibyte is the shape of character_set_client, whose trailing bytes may look like quotes
 	multibyte sqlclass.Multibyte
@@ -166,8 +168,11 @@ func (l *ledger) afterVariable(name, value string) {
 		l.charsets++
 		l.settingsCount++
 	}
-	if name == "sql_mode" {
+	switch name {
+	case "sql_mode":
 		l.settingsCount++
+	case "wait_timeout":
+		l.waitTimeout, _ = strconv.ParseInt(value, 10, 64) // servers report a number
 	}
 	if name == "character_set_client" {
 		l.multibyte = sqlclass.MultibyteOf(value)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/onewriter/onewriter/internal/wire"
 )
@@ -93,6 +94,25 @@ func TestPinsAndReleases(t *testing.T) {
 			c.do(r)
 			r.wantPins(c.want)
 		})
+	}
+}
+
+func TestWaitTimeout(t *testing.T) {
+	r := trackedRig(t)
+	for _, c := range []struct {
+		value string
+		want  time.Duration
+	}{{"", 0}, {"60", time.Minute}, {"2147483", 2147483 * time.Second}} {
+		if c.value != "" {
+			r.sql("SET wait_timeout="+c.value, auto, setVar("wait_timeout", c.value)...)
+		}
+		if got := r.core.WaitTimeout(); got != c.want {
+			t.Errorf("%q: %s, want %s", c.value, got, c.want)
+		}
+	}
+	r.run(packet(0, wire.ComResetConnection), okay(auto))
+	if got := r.core.WaitTimeout(); got != 0 {
+		t.Errorf("%s after a reset", got)
 	}
 }
 
