@@ -13,7 +13,7 @@ RACE := ./session/... ./router/... ./proxy/... ./coord/... ./admin/... ./interna
 # What takes minutes with its servers is tested under the race detector only.
 RACE_ONLY := ./failover ./failover/detect ./health ./backend
 
-.PHONY: help build demo test test-unit test-race test-integration bench bars suites tools leaks chaos migration lint deps clean
+.PHONY: help build demo test test-unit test-race test-integration bench bars suites tools versions leaks chaos migration lint deps clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -70,6 +70,15 @@ tools: ## the flavours' client programs and sysbench through onewriter, with a d
 	scripts/install-test-deps
 	ONEWRITER_REQUIRE_SERVERS=1 ONEWRITER_DUMP_MB=$(or $(MB),50) ONEWRITER_SYSBENCH_SECONDS=$(or $(SECONDS_EACH),20) \
 		go test -count=1 -timeout 1h -v -run 'TestTools$(if $(FLAVOR),/$(FLAVOR))' ./integration/clients | grep -v '^=== '
+
+# What is run against other versions. The packages whose tests speak one version's words (failover/rewind, ...) are left out.
+VERSIONS_PKGS := ./internal/mysqltest ./internal/flavor ./internal/sqlclass ./backend ./health ./doctor ./failover ./integration ./integration/clients ./integration/migration
+VERSIONS_RUN  := TestPairs|TestServer|TestObserve|TestReadOnly|TestFence|TestWait|TestChangeSource|TestSemiSync|TestSessions|TestPrivileged|TestMariaDB|TestMySQL|TestReal|TestHealthyPair|TestSelfTest|TestCircular|TestStart|TestSwitchover|TestFailoverAfterKill|TestMatrix|TestLogins|TestProtocol|TestCompression|TestStandby|TestKill$$|TestDrivers|TestDocumentedSequences|TestSessionsMove
+
+versions: ## those tests on another version of a server; VERSION=mysql-5.6|mariadb-10.5|mariadb-11.8|mariadb-sid RUN=regexp PKGS=./integration
+	root=$$(scripts/install-server $(VERSION)) && flavor=$$(echo $(VERSION) | sed 's/-.*//') && \
+		export ONEWRITER_REQUIRE_SERVERS=1 ONEWRITER_ONLY=$$flavor ONEWRITER_$$(echo $$flavor | tr a-z A-Z)_ROOT=$$root && \
+		go test -count=1 -p 1 -timeout 1h -run '$(or $(RUN),$(VERSIONS_RUN))' $(or $(PKGS),$(VERSIONS_PKGS))
 
 lint: ## gofmt, go vet, and golangci-lint where it is installed
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt-ed: $$files"; exit 1; fi

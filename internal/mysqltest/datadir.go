@@ -63,11 +63,17 @@ const initialiseTries = 3
 
 func (in installation) initialise(ctx context.Context, dir string) error {
 	var cmd *exec.Cmd
-	if in.flavor == MySQL {
+	switch {
+	case in.flavor == MySQL && in.release.atLeast(5, 7):
 		args := append(append([]string{}, in.command[1:]...), "--no-defaults", "--initialize-insecure", "--datadir="+dir,
-			"--secure-file-priv=NULL", "--innodb-redo-log-capacity=16M")
+			"--secure-file-priv=NULL", "--loose-innodb-redo-log-capacity=16M")
 		cmd = exec.CommandContext(ctx, in.command[0], append(append(args, in.settings...), asUser()...)...)
-	} else {
+	case in.root != "/": // the script would not find its programs
+		var err error
+		if cmd, err = in.bootstrap(ctx, dir); err != nil {
+			return fmt.Errorf("initialise a %s datadir: %w", in.flavor, err)
+		}
+	default:
 		program, err := exec.LookPath("mariadb-install-db")
 		if err != nil {
 			return fmt.Errorf("initialise a MariaDB datadir: %w", err)

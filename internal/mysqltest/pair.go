@@ -78,8 +78,9 @@ func (p *Pair) config() map[string]string {
 	m := map[string]string{}
 	if p.opts.SemiSync {
 		if p.opts.Flavor == MySQL {
-			m["plugin-load"] = "semisync_source.so;semisync_replica.so"
-			m["loose-rpl-semi-sync-replica-enabled"], m["loose-rpl-semi-sync-source-timeout"] = "1", "1000000000"
+			source, replica := p.semiSyncWords()
+			m["plugin-load"] = "semisync_" + source + ".so;semisync_" + replica + ".so"
+			m["loose-rpl-semi-sync-"+replica+"-enabled"], m["loose-rpl-semi-sync-"+source+"-timeout"] = "1", "1000000000"
 		} else {
 			m["rpl-semi-sync-slave-enabled"] = "1"
 			m["rpl-semi-sync-master-wait-point"], m["rpl-semi-sync-master-timeout"] = "AFTER_SYNC", "1000000000"
@@ -133,7 +134,8 @@ func (p *Pair) join(ctx context.Context) error {
 	}
 	q := "SET GLOBAL rpl_semi_sync_master_enabled=1"
 	if p.opts.Flavor == MySQL {
-		q = "SET GLOBAL rpl_semi_sync_source_enabled=1"
+		source, _ := p.semiSyncWords()
+		q = "SET GLOBAL rpl_semi_sync_" + source + "_enabled=1"
 	}
 	_, err := primary.DB().ExecContext(ctx, q)
 	return err
@@ -152,25 +154,6 @@ func Accounts(f Flavor) []string {
 	return append(out, ControlGrants(f, "'"+ControlUser+"'@'%'")...)
 }
 
-// ControlGrants is the SQL that gives account the rights of a control account, with those that only rejoin and the doctor
-// need.
-func ControlGrants(f Flavor, account string) []string {
-	global := "PROCESS, RELOAD, READ_ONLY ADMIN, CONNECTION ADMIN, SLAVE MONITOR, BINLOG MONITOR, BINLOG ADMIN, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, REPLICATION SLAVE"
-	if f == MySQL {
-		global = "PROCESS, RELOAD, REPLICATION CLIENT, REPLICATION SLAVE, CONNECTION_ADMIN, SYSTEM_VARIABLES_ADMIN, REPLICATION_SLAVE_ADMIN, XA_RECOVER_ADMIN, BACKUP_ADMIN, CLONE_ADMIN"
-	}
-	out := []string{
-		"GRANT " + global + " ON *.* TO " + account,
-		"GRANT SELECT, INSERT, UPDATE, DELETE, EVENT, TRIGGER ON *.* TO " + account,
-		"GRANT SELECT ON mysql.* TO " + account,
-		"GRANT ALL ON onewriter.* TO " + account,
-	}
-	if f == MySQL {
-		out = append(out, "GRANT SELECT ON performance_schema.* TO "+account)
-	}
-	return out
-}
-
 type coordinates struct {
 	file string
 	pos  uint64
@@ -178,11 +161,7 @@ type coordinates struct {
 
 // coordinates are the end of the server's binary log.
 func (s *Server) coordinates(ctx context.Context) (c coordinates, err error) {
-	q := "SHOW MASTER STATUS"
-	if s.Flavor == MySQL {
-		q = "SHOW BINARY LOG STATUS"
-	}
-	row, err := s.Row(ctx, q)
+	row, err := s.Row(ctx, s.in.binlogStatus())
 	if err != nil {
 		return c, err
 	}
@@ -237,14 +216,25 @@ func (s *Server) followVia(ctx context.Context, source *Server, addr string, fil
 		return fmt.Errorf("address of server %d: %w", source.ServerID, err)
 	}
 	var q []string
-	if s.Flavor == MySQL {
+	switch {
+	case s.Flavor == MySQL && !s.in.replicaWords():
+		how := "MASTER_AUTO_POSITION=1"
+		if filePos {
+			how = fmt.Sprintf("MASTER_LOG_FILE='%s', MASTER_LOG_POS=%d", at.file, at.pos)
+		}
+		if s.in.release.atLeast(8, 0) {
+			how += ", GET_MASTER_PUBLIC_KEY=1"
+		}
+		q = []string{fmt.Sprintf("CHANGE MASTER TO MASTER_HOST='%s', MASTER_PORT=%s, MASTER_USER='%s', MASTER_PASSWORD='%s', %s, "+
+			"MASTER_HEARTBEAT_PERIOD=1, MASTER_CONNECT_RETRY=1, MASTER_RETRY_COUNT=86400", host, port, ReplicationUser, ReplicationPassword, how), "START SLAVE"}
+	case s.Flavor == MySQL:
 		how := "SOURCE_AUTO_POSITION=1"
 		if filePos {
 			how = fmt.Sprintf("SOURCE_LOG_FILE='%s', SOURCE_LOG_POS=%d", at.file, at.pos)
 		}
 		q = []string{fmt.Sprintf("CHANGE REPLICATION SOURCE TO SOURCE_HOST='%s', SOURCE_PORT=%s, SOURCE_USER='%s', SOURCE_PASSWORD='%s', %s, "+
 			"SOURCE_HEARTBEAT_PERIOD=1, SOURCE_CONNECT_RETRY=1, SOURCE_RETRY_COUNT=86400, GET_SOURCE_PUBLIC_KEY=1", host, port, ReplicationUser, ReplicationPassword, how), "START REPLICA"}
-	} else {
+	default:
 		how := "MASTER_USE_GTID=slave_pos"
 		if filePos {
 			how = fmt.Sprintf("MASTER_LOG_FILE='%s', MASTER_LOG_POS=%d, MASTER_USE_GTID=no", at.file, at.pos)
@@ -263,7 +253,7 @@ func (s *Server) followVia(ctx context.Context, source *Server, addr string, fil
 // SetReadOnly sets the flag that keeps ordinary accounts from writing; on MySQL privileged ones too.
 func (s *Server) SetReadOnly(ctx context.Context, on bool) error {
 	q := "SET GLOBAL read_only=%d"
-	if s.Flavor == MySQL {
+	if s.in.superReadOnly() {
 		q = "SET GLOBAL super_read_only=%d"
 		if !on {
 			q = "SET GLOBAL super_read_only=%d, read_only=0"
@@ -304,7 +294,7 @@ func (p *Pair) await(ctx context.Context, replicas []*Server) error {
 func (p *Pair) replicates(ctx context.Context, replicas []*Server) error {
 	for _, s := range replicas {
 		q, io, applier := "SHOW SLAVE STATUS", "Slave_IO_Running", "Slave_SQL_Running"
-		if s.Flavor == MySQL {
+		if s.in.replicaWords() {
 			q, io, applier = "SHOW REPLICA STATUS", "Replica_IO_Running", "Replica_SQL_Running"
 		}
 		row, err := s.Row(ctx, q)

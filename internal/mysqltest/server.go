@@ -212,6 +212,7 @@ func (s *Server) settings() map[string]string {
 	if workers == 0 {
 		workers = 4
 	}
+	in := s.in
 	m := map[string]string{
 		"log-bin": "binlog", "binlog-format": "ROW", "relay-log": "relay", "report-host": "127.0.0.1",
 		"report-port": strconv.Itoa(s.Port), "skip-name-resolve": "", "local-infile": "1", "max-connections": "500",
@@ -219,17 +220,17 @@ func (s *Server) settings() map[string]string {
 		"auto-increment-increment": "2", "auto-increment-offset": strconv.Itoa(1 + int(s.ServerID)%2),
 		"max-allowed-packet": "64M", "relay-log-recovery": "1",
 	}
-	if s.opts.StartReadOnly && s.Flavor == MySQL {
-		m["super-read-only"], m["read-only"] = "1", "1"
-	} else if s.opts.StartReadOnly {
+	if s.opts.StartReadOnly {
 		m["read-only"] = "1"
+		if in.superReadOnly() {
+			m["super-read-only"] = "1"
+		}
 	}
 	if s.opts.Fast {
 		m["sync-binlog"], m["innodb-flush-log-at-trx-commit"] = "0", "2"
 	}
 	if s.Flavor == MySQL {
-		m["log-replica-updates"], m["replica-net-timeout"], m["replica-parallel-workers"] = "1", "3", strconv.Itoa(workers)
-		m["mysqlx"], m["secure-file-priv"], m["innodb-redo-log-capacity"] = "OFF", "NULL", "32M"
+		in.mysqlSettings(m, workers)
 		m["gtid-mode"], m["enforce-gtid-consistency"] = "ON", "ON"
 		if s.opts.FilePos {
 			m["gtid-mode"], m["enforce-gtid-consistency"] = "OFF", "OFF"
@@ -241,7 +242,7 @@ func (s *Server) settings() map[string]string {
 	if s.opts.FilePos {
 		m["gtid-strict-mode"] = "0"
 	}
-	if _, err := os.Stat("/usr/lib/mysql/plugin/auth_ed25519.so"); err == nil {
+	if in.hasPlugin("auth_ed25519") {
 		m["plugin-load-add"] = "auth_ed25519"
 	}
 	return m
@@ -267,12 +268,7 @@ func (s *Server) setRootPassword(ctx context.Context) error {
 			return fmt.Errorf("open the new %s: %w", s.Flavor, err)
 		}
 	}
-	for _, q := range []string{
-		"SET SESSION sql_log_bin=0",
-		"CREATE USER IF NOT EXISTS 'root'@'127.0.0.1'", // MariaDB has it from the start, without password
-		"ALTER USER 'root'@'127.0.0.1' IDENTIFIED BY '" + RootPassword + "'",
-		"GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION",
-	} {
+	for _, q := range append([]string{"SET SESSION sql_log_bin=0"}, s.in.rootAccount()...) {
 		if _, err := conn.ExecContext(ctx, q); err != nil {
 			return fmt.Errorf("%s: %w", q, err)
 		}

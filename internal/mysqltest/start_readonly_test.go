@@ -25,7 +25,7 @@ func TestPairsStartReadOnly(t *testing.T) {
 			t.Errorf("routes asked for: %v", routes)
 		}
 		q, host := "SHOW SLAVE STATUS", "Master_Host"
-		if f == MySQL {
+		if p.Servers[0].in.replicaWords() {
 			q, host = "SHOW REPLICA STATUS", "Source_Host"
 		}
 		for i, s := range p.Servers {
@@ -45,7 +45,7 @@ func TestPairsStartReadOnly(t *testing.T) {
 func wantReadOnly(t *testing.T, s *Server, want bool) {
 	t.Helper()
 	q := "SELECT @@global.read_only AS ro"
-	if s.Flavor == MySQL {
+	if s.in.superReadOnly() {
 		q = "SELECT @@global.super_read_only AS ro"
 	}
 	row, err := s.Row(t.Context(), q)
