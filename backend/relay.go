@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/internal/auth"
+	"github.com/onewriter/onewriter/internal/tandem"
 	"github.com/onewriter/onewriter/internal/wire"
 )
 
@@ -13,12 +14,10 @@ import (
 // the client. Afterwards the client's read deadline is that of ctx.
 func relay(ctx context.Context, client, server *wire.PacketConn) ([]byte, error) {
 	clientGone := make(chan error, 1)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	wait := tandem.Go(func() {
+		defer func() { _ = server.Conn().SetReadDeadline(time.Unix(1, 0)) }() // wakes the loop below
 		clientGone <- copyUp(client, server)
-		_ = server.Conn().SetReadDeadline(time.Unix(1, 0)) // wakes the loop below
-	}()
+	})
 	ok, decided, err := copyDown(client, server)
 	var cause error
 	if !decided {
@@ -29,7 +28,7 @@ func relay(ctx context.Context, client, server *wire.PacketConn) ([]byte, error)
 	}
 	// The client has nothing to say now: waking its reader loses no byte.
 	_ = client.Conn().SetReadDeadline(time.Unix(1, 0))
-	<-done
+	wait()
 	deadline, _ := ctx.Deadline()
 	if e := client.Conn().SetReadDeadline(deadline); e != nil && err == nil {
 		return nil, e

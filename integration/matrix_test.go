@@ -446,6 +446,17 @@ var matrixCases = []matrixCase{
 		c.do() // an empty command
 		c.sql("SELECT 1")
 	}},
+	{name: "every command from 0x1d on", needs: wire.ClientDeprecateEOF | wire.ClientSessionTrack, plain: true, run: func(c *talk) {
+		for code := wire.ComDaemon; code != 0; code++ { // to 0xff
+			if code == wire.ComBinlogDumpGTID || code == wire.ComClone || code == wire.ComSubscribeGroup {
+				continue // a dump ends the session, the others do not pass
+			}
+			c.do(code)
+			c.do(code, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+			c.do(wire.ComPing)
+		}
+		c.sql("SELECT 1")
+	}},
 	{name: "create_db, drop_db", run: func(c *talk) {
 		c.sql(unlogged)
 		c.do(append([]byte{wire.ComCreateDB}, "matrix_db"...)...)

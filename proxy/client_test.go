@@ -103,6 +103,30 @@ func TestClientThatBreaksTheProtocol(t *testing.T) {
 	}
 }
 
+// TestCommandsBetweenServers: they are refused, and the session goes on.
+func TestCommandsBetweenServers(t *testing.T) {
+	bed := newTestbed(t, nil)
+	conn := bed.rawLogin()
+	pc := wire.NewPacketConn(conn)
+	for _, command := range []byte{wire.ComClone, wire.ComSubscribeGroup} {
+		pc.SetSequence(0)
+		if err := pc.WritePacket([]byte{command, 1, 2, 3}); err != nil {
+			t.Fatal(err)
+		}
+		p, err := pc.ReadPacket()
+		if e, perr := wire.ParseErr(p); err != nil || perr != nil || e.Code != erUnknownCom {
+			t.Errorf("%s: %q, %v", wire.CommandName(command), p, err)
+		}
+	}
+	pc.SetSequence(0)
+	if err := pc.WritePacket([]byte{wire.ComPing}); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := pc.ReadPacket(); err != nil || p[0] != wire.HeaderOK {
+		t.Errorf("the session does not go on: %q, %v", p, err)
+	}
+}
+
 func TestClientThatNeverLogsIn(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"says nothing": nil,

@@ -74,6 +74,12 @@ func errNoLogin(server string, cause error) error {
 	return fmt.Errorf("%w (%w)", errUnreachable(server, errors.New("`onewriter doctor` tells why")), cause)
 }
 
+// errBetweenServers refuses what servers do among themselves, on connections that cease to be sessions.
+func errBetweenServers(command byte) *clientError {
+	text := fmt.Sprintf("onewriter: %s is not forwarded: servers use it among themselves, directly", wire.CommandName(command))
+	return &clientError{erUnknownCom, "08S01", text, false}
+}
+
 func errInterrupted() *clientError {
 	return &clientError{erInterrupted, "70100", "Query execution was interrupted", false}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onewriter/onewriter/internal/sockopt"
+	"github.com/onewriter/onewriter/internal/tandem"
 	"github.com/onewriter/onewriter/internal/wire"
 	"github.com/onewriter/onewriter/router"
 	"github.com/onewriter/onewriter/session"
@@ -34,8 +35,8 @@ func (s *clientSession) serve(cmd session.Command) error {
 		}
 		return s.refuse(err)
 	}
-	if cmd.Code == wire.ComClone {
-		return s.refuse(&clientError{erUnknownCom, "08S01", "onewriter: COM_CLONE is not forwarded: clone from a server itself", false})
+	if cmd.Code == wire.ComClone || cmd.Code == wire.ComSubscribeGroup {
+		return s.refuse(errBetweenServers(cmd.Code))
 	}
 	s.takeAbortion()
 	if s.doom != nil {
@@ -506,10 +507,9 @@ var errMidResponse = errors.New("response was cut off")
 // stream copies both directions of a binary log dump until one side ends it.
 func (s *clientSession) stream() error {
 	s.endUnit()
-	clientDone := make(chan struct{})
 	server := s.server.conn
-	go func() {
-		defer close(clientDone)
+	wait := tandem.Go(func() {
+		defer func() { _ = server.Close() }()
 		for {
 			if b := s.client.buf.bytes(); len(b) > 0 { // semi-sync acknowledgements
 				if s.write(server, b) != nil {
@@ -521,8 +521,7 @@ func (s *clientSession) stream() error {
 				break
 			}
 		}
-		_ = server.Close()
-	}()
+	})
 	var err error
 	for next := session.ReadServer; err == nil && next != session.Finished; {
 		if err = s.server.fill(); err != nil {
@@ -538,6 +537,6 @@ func (s *clientSession) stream() error {
 		s.server.buf.consume(n)
 	}
 	_ = s.clientTC.SetReadDeadline(time.Unix(1, 0))
-	<-clientDone
+	wait()
 	return errors.Join(errMidResponse, err)
 }

@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/onewriter/onewriter/health"
 	"github.com/onewriter/onewriter/internal/binlog"
 	"github.com/onewriter/onewriter/internal/flavor"
+	"github.com/onewriter/onewriter/internal/guard"
 	"github.com/onewriter/onewriter/topology"
 )
 
@@ -39,14 +39,14 @@ func controlConnect(c conf.Cluster, protect backend.Config) func(topology.Instan
 		cfg := mysql.NewConfig()
 		cfg.User, cfg.Passwd = c.Control.User, c.Control.Password.Reveal()
 		cfg.Net, cfg.Addr = "tcp", i.Address
-		cfg.Timeout, cfg.DialFunc = controlDialTimeout, dial
+		cfg.Timeout = controlDialTimeout
 		cfg.InterpolateParams = true
 		cfg.Params = flavor.Settings()
 		cfg.ConnectionAttributes = "program_name:onewriter"
 		cfg.Logger = &mysql.NopLogger{}
 		cfg.TLS = protect.ClientTLS(i.Address)
 		cfg.AllowFallbackToPlaintext = !protect.DemandsTLS(i.Address)
-		connector, err := mysql.NewConnector(cfg)
+		connector, err := guard.NewConnector(cfg)
 		if err != nil {
 			return nil, fmt.Errorf("control account for %s: %w", i.Name, err)
 		}
@@ -57,19 +57,9 @@ func controlConnect(c conf.Cluster, protect backend.Config) func(topology.Instan
 // explained says in our words what a user can do about a server without TLS, or one that turns the control account away.
 type explained struct{ driver.Connector }
 
-// Connect implements driver.Connector. A fault in the driver is an error: go-sql-driver 1.10.1 does not check the length of a
-// greeting, and a broken server must not end the program. The connection is closed then; a goroutine of the driver stays.
-func (e explained) Connect(ctx context.Context) (conn driver.Conn, err error) {
-	var dialled net.Conn
-	defer func() {
-		if fault := recover(); fault != nil {
-			if dialled != nil {
-				_ = dialled.Close()
-			}
-			conn, err = nil, fmt.Errorf("the server's greeting cannot be understood: %v", fault)
-		}
-	}()
-	conn, err = e.Connector.Connect(context.WithValue(ctx, dialledKey{}, &dialled))
+// Connect implements driver.Connector.
+func (e explained) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := e.Connector.Connect(ctx)
 	switch {
 	case errors.Is(err, mysql.ErrNoTLS):
 		return nil, backend.ErrNoTLS
@@ -78,17 +68,6 @@ func (e explained) Connect(ctx context.Context) (conn driver.Conn, err error) {
 	default:
 		return conn, err
 	}
-}
-
-// dialledKey is that of the place in a context where dial leaves its connection.
-type dialledKey struct{}
-
-func dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-	if place, ok := ctx.Value(dialledKey{}).(*net.Conn); ok {
-		*place = conn
-	}
-	return conn, err
 }
 
 // turnedAway reports whether a server has refused a login because of who wanted to log in.

@@ -16,6 +16,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/onewriter/onewriter/integration/clients/stand"
+	"github.com/onewriter/onewriter/internal/mysqltest"
 	"github.com/onewriter/onewriter/internal/wire"
 )
 
@@ -30,6 +31,8 @@ type liar struct {
 	spoilt   atomic.Uint64
 	ends     sync.Map // of the connections of the victim
 
+	confuses atomic.Bool  // spoil what the control account is told
+	confused atomic.Int64 // such answers
 	greets   atomic.Bool  // spoil greetings, of anybody
 	greeted  atomic.Int64 // greetings spoilt
 	answered [len(badLogins)]atomic.Int64
@@ -75,7 +78,7 @@ func (l *liar) relay(client net.Conn) {
 	if !l.greet(client, server) {
 		return
 	}
-	var armed atomic.Bool
+	var armed, control atomic.Bool
 	go func() {
 		b := make([]byte, 64<<10)
 		for {
@@ -83,6 +86,9 @@ func (l *liar) relay(client net.Conn) {
 			if bytes.Contains(b[:n], []byte(victim+"\x00")) {
 				armed.Store(true)
 				l.ends.Store(server, true)
+			}
+			if bytes.Contains(b[:n], []byte(mysqltest.ControlUser+"\x00")) {
+				control.Store(true)
 			}
 			if l.misleads(client, b[:n]) {
 				_ = server.Close()
@@ -100,6 +106,10 @@ func (l *liar) relay(client net.Conn) {
 		n, err := server.Read(b)
 		data := b[:n]
 		if armed.Load() && n > 0 && r.IntN(6) == 0 {
+			data = l.spoil(r, data)
+		}
+		if n > 0 && control.Load() && l.confuses.Load() && r.IntN(3) == 0 {
+			l.confused.Add(1)
 			data = l.spoil(r, data)
 		}
 		if _, werr := client.Write(data); err != nil || werr != nil {
@@ -163,8 +173,10 @@ func TestHostileServer(t *testing.T) {
 					}
 				})
 			}
+			liars[1].confuses.Store(true)
 			t.Run("logins", func(t *testing.T) { spoiltLogins(t, s, liars[0]) })
 			wg.Wait()
+			t.Run("control account", func(t *testing.T) { confusedControl(t, s, liars[1]) })
 			b.end(t)
 			for _, l := range liars {
 				l.hangUp()

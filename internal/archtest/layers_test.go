@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"scripts":       {},
 
 	// Control and data do not know each other. They share topology, and cmd/onewriter joins their interfaces.
-	"proxy":  {"backend", "router", "session", "topology", "internal/auth", "internal/pause", "internal/proxyproto", "internal/sockopt", "internal/sqlclass", "internal/wire"},
+	"proxy":  {"backend", "router", "session", "topology", "internal/auth", "internal/pause", "internal/proxyproto", "internal/sockopt", "internal/sqlclass", "internal/tandem", "internal/wire"},
 	"health": {"topology", "internal/flavor", "internal/gtid"},
 	"failover": {
 		"coord", "failover/detect", "failover/fence", "failover/rejoin", "failover/rewind", "topology", "internal/binlog",
@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"admin/api":         {},
 
 	"router":  {"topology"},
-	"backend": {"topology", "internal/auth", "internal/proxyproto", "internal/sockopt", "internal/wire"},
+	"backend": {"topology", "internal/auth", "internal/proxyproto", "internal/sockopt", "internal/tandem", "internal/wire"},
 	"session": {"topology", "internal/sqlclass", "internal/wire"},
 	"coord":   {"topology"},
 
@@ -65,6 +65,8 @@ var allowed = map[string][]string{
 	"internal/sockopt":    {},
 	"internal/proxyproto": {},
 	"internal/binlog":     {"internal/gtid"},
+	"internal/guard":      {"internal/wire"},
+	"internal/tandem":     {},
 
 	// Test only.
 	"internal/archtest":  {},
@@ -94,7 +96,7 @@ var libraries = map[string]struct {
 	"github.com/go-mysql-org/go-mysql/server":    {nil, "it cannot offer what servers offer: an oracle for tests only"},
 	"github.com/go-mysql-org/go-mysql/packet":    {nil, "it hides the kind of an I/O error and allocates per packet"},
 	"github.com/prometheus/client_golang":        {[]string{"admin", "proxy", "health", "cmd/onewriter"}, "decisions are not metrics"},
-	"database/sql":                               {[]string{"cmd/onewriter", "failover", "failover/fence", "failover/rejoin", "failover/rewind", "failover/watchdog", "doctor", "health", "internal/binlog", "internal/flavor", "internal/auth", "internal/demo", "internal/mysqltest"}, "the data path forwards bytes"},
+	"database/sql":                               {[]string{"cmd/onewriter", "failover", "failover/fence", "failover/rejoin", "failover/rewind", "failover/watchdog", "doctor", "health", "internal/binlog", "internal/flavor", "internal/guard", "internal/auth", "internal/demo", "internal/mysqltest"}, "the data path forwards bytes"},
 	"github.com/onewriter/onewriter/integration": {nil, "suites are not imported"},
 }
 

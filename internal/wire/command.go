@@ -37,6 +37,7 @@ const (
 	ComBinlogDumpGTID   byte = 0x1E
 	ComResetConnection  byte = 0x1F
 	ComClone            byte = 0x20
+	ComSubscribeGroup   byte = 0x21 // COM_SUBSCRIBE_GROUP_REPLICATION_STREAM of MySQL from 8.0.27 on
 	ComStmtBulkExecute  byte = 0xFA
 )
 
@@ -49,7 +50,8 @@ var commandNames = map[byte]string{
 	ComRegisterSlave: "register_slave", ComStmtPrepare: "stmt_prepare", ComStmtExecute: "stmt_execute",
 	ComStmtSendLongData: "stmt_send_long_data", ComStmtClose: "stmt_close", ComStmtReset: "stmt_reset",
 	ComSetOption: "set_option", ComStmtFetch: "stmt_fetch", ComDaemon: "daemon", ComBinlogDumpGTID: "binlog_dump_gtid",
-	ComResetConnection: "reset_connection", ComClone: "clone", ComStmtBulkExecute: "stmt_bulk_execute",
+	ComResetConnection: "reset_connection", ComClone: "clone", ComSubscribeGroup: "subscribe_group_replication_stream",
+	ComStmtBulkExecute: "stmt_bulk_execute",
 }
 
 // KnownCommand reports whether c has a name here. The answer to one that has none is taken to be like that of COM_QUERY.
