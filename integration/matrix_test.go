@@ -453,7 +453,7 @@ var matrixCases = []matrixCase{
 			}
 			c.do(code)
 			c.do(code, 1, 2, 3, 4, 5, 6, 7, 8, 9)
-			c.do(wire.ComPing)
+			c.sql("DO 1") // and no ping, which would count the warnings that gathered where no marker follows each command
 		}
 		c.sql("SELECT 1")
 	}},
