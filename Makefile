@@ -13,7 +13,7 @@ RACE := ./session/... ./router/... ./proxy/... ./coord/... ./admin/... ./interna
 # What takes minutes with its servers is tested under the race detector only.
 RACE_ONLY := ./failover ./failover/detect ./health ./backend
 
-.PHONY: help build demo test test-unit test-race test-integration bench bars suites tools versions leaks chaos migration lint deps clean
+.PHONY: help build demo test test-unit test-race test-integration bench bars suites mtr tools versions leaks chaos migration lint deps clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -65,6 +65,10 @@ leaks: ## 100,000 connections that come and go in all ways, on each flavour; LEA
 suites: build ## drivers' own tests, directly and through onewriter; SUITE=go|pymysql|mysql2|mariadb-node FLAVOR=mysql
 	scripts/install-test-deps --servers
 	go run ./integration/clients/suites -flavor $(or $(FLAVOR),mariadb) -- scripts/driver-suite $(or $(SUITE),go)
+
+mtr: build ## the servers' own regression tests, directly and through onewriter, compared; RUN='^main\.ps' FLAVOR=mysql ARGS='-args --ps-protocol'
+	scripts/install-test-deps --mtr
+	go run ./integration/clients/mtr -flavor $(or $(FLAVOR),mariadb) -run '$(or $(RUN),^main\.)' $(ARGS)
 
 tools: ## the flavours' client programs and sysbench through onewriter, with a database of MB=50
 	scripts/install-test-deps

@@ -268,7 +268,11 @@ func (s *Server) setRootPassword(ctx context.Context) error {
 			return fmt.Errorf("open the new %s: %w", s.Flavor, err)
 		}
 	}
-	for _, q := range append([]string{"SET SESSION sql_log_bin=0"}, s.in.rootAccount()...) {
+	host := "127.0.0.1"
+	if s.opts.Config["skip-name-resolve"] == "0" {
+		host = "localhost"
+	}
+	for _, q := range append([]string{"SET SESSION sql_log_bin=0"}, s.in.rootAccount(host)...) {
 		if _, err := conn.ExecContext(ctx, q); err != nil {
 			return fmt.Errorf("%s: %w", q, err)
 		}

@@ -110,8 +110,8 @@ func (in installation) mysqlSettings(m map[string]string, workers int) {
 }
 
 // rootAccount opens root's account for TCP from this machine.
-func (in installation) rootAccount() []string {
-	const account = "'root'@'127.0.0.1'"
+func (in installation) rootAccount(host string) []string {
+	account := "'root'@'" + host + "'"
 	if in.flavor == MySQL && !in.release.atLeast(5, 7) {
 		return []string{"GRANT ALL ON *.* TO " + account + " IDENTIFIED BY '" + RootPassword + "' WITH GRANT OPTION"}
 	}
