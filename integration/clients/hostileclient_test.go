@@ -32,6 +32,8 @@ func TestHostileClients(t *testing.T) {
 			before := usageOf(t, s)
 			t.Run("before login", func(t *testing.T) { hostileLogins(t, s.Primary) })
 			t.Run("commands", func(t *testing.T) { hostileCommands(t, s.Primary) })
+			t.Run("compression", func(t *testing.T) { lyingCompression(t, s, f) })
+			t.Run("floods", func(t *testing.T) { flooded(t, s) })
 			t.Run("random", func(t *testing.T) { randomClients(t, s.Primary) })
 			b.end(t)
 			settles(t, s, before)

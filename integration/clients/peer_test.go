@@ -51,7 +51,7 @@ func dialPeer(addr string) (*peer, error) {
 }
 
 // response is a login as the application, valid for the greeting.
-func (p *peer) response() []byte {
+func (p *peer) response(more ...wire.Capability) []byte {
 	auth := gomysql.CalcNativePassword(p.greeting.Salt[:], []byte(mysqltest.AppPassword))
 	if p.greeting.AuthPlugin == "caching_sha2_password" {
 		auth = gomysql.CalcCachingSha2Password(p.greeting.Salt[:], []byte(mysqltest.AppPassword))
@@ -60,16 +60,19 @@ func (p *peer) response() []byte {
 		Capabilities: peerCapabilities & (p.greeting.Capabilities | wire.ClientMySQL), MaxPacket: 1 << 30, Charset: 45, User: mysqltest.AppUser,
 		Auth: auth, Database: "app", Plugin: p.greeting.AuthPlugin,
 	}
+	for _, c := range more {
+		r.Capabilities |= c
+	}
 	return r.AppendTo(nil)
 }
 
 // loginPeer logs in as the application, whose password the proxy must know already.
-func loginPeer(addr string) (*peer, error) {
+func loginPeer(addr string, more ...wire.Capability) (*peer, error) {
 	p, err := dialPeer(addr)
 	if err != nil {
 		return nil, err
 	}
-	if err = p.send(1, p.response()); err == nil {
+	if err = p.send(1, p.response(more...)); err == nil {
 		err = p.admitted()
 	}
 	if err != nil {

@@ -71,18 +71,36 @@ func (p *PacketConn) ReadPacket() ([]byte, error) {
 		return nil, &SequenceError{Got: head[3], Want: want}
 	}
 	p.seq.Add(1)
-	if cap(p.buf) < size {
-		p.Wipe()
-		p.buf = make([]byte, size)
-	}
-	p.buf = p.buf[:size]
-	if _, err := io.ReadFull(p.conn, p.buf); err != nil {
+	if err := p.readBody(size); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, err
 	}
 	return p.buf, nil
+}
+
+// firstBody is how much memory in bytes a packet gets before any of it is there; ordinary logins fit.
+const firstBody = 1 << 10
+
+// readBody reads a payload of size bytes. Memory is taken as bytes come, not as they are announced: anybody can announce.
+func (p *PacketConn) readBody(size int) error {
+	if n := min(size, firstBody); cap(p.buf) < n {
+		p.buf = make([]byte, n)
+	}
+	for filled := 0; ; {
+		p.buf = p.buf[:min(size, cap(p.buf))]
+		if _, err := io.ReadFull(p.conn, p.buf[filled:]); err != nil {
+			return err
+		}
+		if filled = len(p.buf); filled == size {
+			return nil
+		}
+		larger := make([]byte, min(size, 2*filled))
+		copy(larger, p.buf)
+		p.Wipe()
+		p.buf = larger
+	}
 }
 
 // WritePacket sends payload as one packet. Payloads of 16 MiB and more are refused with a *TooLargeError.

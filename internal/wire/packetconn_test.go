@@ -51,6 +51,35 @@ func TestPacketConnReadsNoFurther(t *testing.T) {
 	}
 }
 
+// TestPacketConnTakesMemoryAsBytesCome: a header alone must not cost what it announces.
+func TestPacketConnTakesMemoryAsBytesCome(t *testing.T) {
+	for _, sent := range []int{0, 1, firstBody, firstBody + 1, 5000, MaxLoginPacket - 1} {
+		a, b := pipe(t)
+		payload := bytes.Repeat([]byte("0123456789"), MaxLoginPacket/10+1)[:MaxLoginPacket]
+		packet := AppendPacket(nil, 0, payload)
+		go func() {
+			_, _ = a.Write(packet[:HeaderSize+sent])
+			_ = a.Close()
+		}()
+		p := NewPacketConn(b)
+		if _, err := p.ReadPacket(); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%d bytes: %v", sent, err)
+		}
+		if cap(p.buf) > max(2*sent, firstBody) {
+			t.Errorf("%d bytes for %d that came", cap(p.buf), sent)
+		}
+		c, d := pipe(t)
+		go func() { _, _ = c.Write(append(packet, AppendPacket(nil, 1, []byte("next"))...)) }()
+		p = NewPacketConn(d)
+		if got, err := p.ReadPacket(); err != nil || !bytes.Equal(got, payload) {
+			t.Errorf("%d bytes came, %v", len(got), err)
+		}
+		if got, err := p.ReadPacket(); err != nil || string(got) != "next" {
+			t.Errorf("then %q, %v", got, err)
+		}
+	}
+}
+
 func TestPacketConnRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		sent []byte
