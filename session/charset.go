@@ -47,6 +47,9 @@ func charsetOf(collation uint16) string {
 // utf8mb4General is utf8mb4_general_ci, which every server has.
 const utf8mb4General = 45
 
+// utf8mb3General is utf8_general_ci, called utf8mb3_general_ci in newer servers.
+const utf8mb3General = 33
+
 // LoginCollation is the id of the collation to name when the session logs in on another connection: that of its own login, unless
 // it has no room in a login, or would make the server read the name of the schema, which it has reported in UTF-8, in another
 // character set. Attach sets the character sets right then.

@@ -22,7 +22,7 @@ func (l *ledger) context() context {
 	if l.settingsAt != l.settingsCount {
 		l.settings, l.settingsAt = l.settingsSQL(), l.settingsCount
 	}
-	return context{l.schema, l.settings, l.names != ""}
+	return context{l.schema, l.settings, l.names != "" || l.settings != "" && l.loginNames() != ""}
 }
 
 func (l *ledger) variable(name string) (string, bool) {
@@ -46,7 +46,10 @@ func (l *ledger) settingsSQL() string {
 		return ""
 	}
 	if l.names != "" {
-		return l.namedSettings(mode)
+		return l.namedSettings(mode, l.names)
+	}
+	if names := l.loginNames(); names != "" {
+		return l.namedSettings(mode, names)
 	}
 	loginCharset, loginCollation := l.loginCharset()
 	if !hasMode {
@@ -66,18 +69,26 @@ func (l *ledger) settingsSQL() string {
 	return sql + ",SESSION collation_connection=" + collation
 }
 
-// namedSettings are the settings since a SET NAMES with a collation.
-func (l *ledger) namedSettings(mode string) string {
+// namedSettings are the settings since a SET NAMES.
+func (l *ledger) namedSettings(mode, names string) string {
 	if mode == "" {
 		mode = "DEFAULT"
 	}
-	sql := "SET SESSION sql_mode=" + mode + ",NAMES " + l.names
+	sql := "SET SESSION sql_mode=" + mode + "," + names
 	for _, name := range []string{"character_set_client", "character_set_connection", "collation_connection", "character_set_results"} {
 		if value, ok := l.variable(name); ok {
 			sql += ",SESSION " + name + "=" + value
 		}
 	}
 	return sql
+}
+
+// isWord reports whether s is the name of a character set, maybe in quotes.
+func isWord(s string) bool {
+	if n := len(s); n > 2 && (s[0] == '\'' || s[0] == '"') && s[n-1] == s[0] {
+		s = s[1 : n-1]
+	}
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
 }
 
 // splitNames takes "utf8mb4 COLLATE utf8mb4_bin" apart.
@@ -87,6 +98,19 @@ func splitNames(names string) (charset, collation string) {
 		return "", ""
 	}
 	return fields[0], fields[2]
+}
+
+// loginNames is the SET NAMES that does what the login did; "" where none is known to. MariaDB takes the default collation of a
+// Unicode character set in a login for that of character_set_collations (seen on 11.8), whose name nobody reports.
+func (l *ledger) loginNames() string {
+	switch {
+	case l.flavor == MariaDB && l.collation == utf8mb4General:
+		return "NAMES utf8mb4"
+	case l.flavor == MariaDB && l.collation == utf8mb3General:
+		return "NAMES utf8"
+	default:
+		return ""
+	}
 }
 
 // loginCharset is SQL for the character set and the collation that the session had at the beginning.
@@ -103,7 +127,13 @@ func (l *ledger) loginCharset() (charset, collation string) {
 func (c *Core) appendContext(b []byte, from, to context) []byte {
 	if to.settings != from.settings {
 		sql := to.settings
-		if sql == "" {
+		if names := c.ledger.loginNames(); sql == "" && names != "" {
+			sql = "SET SESSION sql_mode=DEFAULT," + names
+			if results, ok := c.ledger.variable("character_set_results"); ok {
+				sql += ",SESSION character_set_results=" + results
+			}
+			from.names = false
+		} else if sql == "" {
 			charset, collation := c.ledger.loginCharset()
 			sql = "SET SESSION sql_mode=DEFAULT,SESSION character_set_client=" + charset + ",SESSION collation_connection=" + collation
 		}

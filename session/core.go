@@ -138,7 +138,8 @@ func New(c Config) *Core {
 // option that COM_SET_OPTION set.
 func (c *Core) Succeed(before *Core) { c.ledger.option = before.ledger.option }
 
-// Login takes the OK packet payload of the server's login answer, learns from it, and gives the payload to forward.
+// Login takes the OK packet payload of the server's login answer, learns from it, and gives the payload to forward. The variables that
+// MariaDB 11.8 names in it are no choice of the session: every login gets them.
 func (c *Core) Login(payload []byte) ([]byte, error) {
 	pkt := wire.AppendPacket(make([]byte, 0, len(payload)+wire.HeaderSize), 0, payload)
 	o, err := wire.ParseOK(pkt[wire.HeaderSize:])
@@ -146,6 +147,7 @@ func (c *Core) Login(payload []byte) ([]byte, error) {
 		return nil, err
 	}
 	c.learnOK(&o)
+	c.ledger.variables, c.ledger.waitTimeout = nil, 0
 	c.saw = observed{}
 	if c.strip {
 		pkt = o.Strip(pkt)
@@ -177,7 +179,7 @@ func (c *Core) Pins() Pin {
 	if c.ledger.users.lost {
 		p |= PinUserVariable
 	}
-	if c.ledger.roleUnknown {
+	if c.ledger.roleUnknown || c.ledger.namesLost() {
 		p |= PinUnknown
 	}
 	if !c.attached {

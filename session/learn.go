@@ -71,7 +71,7 @@ const noteEffects = sqlclass.SetVariable | sqlclass.SetNames | sqlclass.SetRole 
 
 // note keeps the text of a statement that finish will need; the packet is gone by then.
 func (c *Core) note(pkt []byte) {
-	if !c.effects.Has(noteEffects) {
+	if !c.effects.Has(noteEffects) && !c.notesUntracked() {
 		return
 	}
 	text, _ := c.text(pkt)
@@ -98,6 +98,9 @@ func (c *Core) finish() {
 		return
 	}
 	c.learnTrackers()
+	if !c.tracking {
+		c.learnUntracked()
+	}
 	e := c.effects
 	c.ledger.insertIDStale = c.ledger.insertIDStale || setsInsertID(c.cmd.Statement, e)
 	if e == 0 && !c.saw.state && !c.saw.eofState && c.ledger.pins&PinTempTable == 0 && c.cmd.Statement.Txn != sqlclass.TxnBegin {
@@ -249,6 +252,9 @@ func (c *Core) applyRole(text []byte) {
 	c.ledger.role, c.ledger.roleUnknown = role, false
 }
 
+// reportsCollation reports whether the server names collation_connection with the character sets.
+func (c *Core) reportsCollation() bool { return c.config.Flavor == MySQL && c.tracking }
+
 // applySets takes over the assignments that the server did not report: it named none, or leaves this one out.
 func (c *Core) applySets(text []byte) {
 	sets, ok := sqlclass.SessionSets(text, c.lexing())
@@ -258,9 +264,11 @@ func (c *Core) applySets(text []byte) {
 		}
 		return
 	}
-	alone := true
+	var beside []string // assigned in the same text
 	for _, s := range sets {
-		alone = alone && !(s.Scope == sqlclass.ScopeSession && charsetVariables[s.Name])
+		if s.Scope == sqlclass.ScopeSession && charsetVariables[s.Name] {
+			beside = append(beside, s.Name)
+		}
 	}
 	for _, s := range sets {
 		switch s.Scope {
@@ -270,11 +278,20 @@ func (c *Core) applySets(text []byte) {
 				if strings.Contains(strings.ToUpper(names), "COLLATE") { // with comments between the words
 					c.ledger.pins |= PinUnknown
 				}
-				names = ""
+				if c.reportsCollation() || !isWord(names) {
+					names = ""
+				}
 			}
-			c.ledger.setNames(names, alone)
+			if names != "" {
+				names = "NAMES " + names
+			}
+			c.ledger.setNames(names, beside)
 		case sqlclass.ScopeCharset:
-			c.ledger.setNames("", alone)
+			names := ""
+			if !c.reportsCollation() && isWord(s.Value) {
+				names = characterSet + s.Value
+			}
+			c.ledger.setNames(names, beside)
 		case sqlclass.ScopeSession:
 			c.applySet(s)
 		case sqlclass.ScopeGlobal, sqlclass.ScopeUser, sqlclass.ScopeRole, sqlclass.ScopeStatement:
@@ -284,7 +301,9 @@ func (c *Core) applySets(text []byte) {
 
 func (c *Core) applySet(s sqlclass.Assignment) {
 	switch {
-	case s.Unscoped && nextTransaction[s.Name]: // reported as a characteristic of the transaction
+	case c.tracking && s.Unscoped && nextTransaction[s.Name]: // reported as a characteristic of the transaction
+	case s.Unscoped && nextTransaction[s.Name]:
+		c.ledger.pins |= PinUnknown
 	case c.ledger.reported(s.Name) || neverReplayed[s.Name]:
 	case s.Literal:
 		c.ledger.setSource(s.Name, s.Value)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,11 +28,12 @@ type preparedText struct {
 type ledger struct {
 	schema    string
 	variables []variable
-	// names is what the last SET NAMES with a COLLATE said, "utf8mb4 COLLATE utf8mb4_bin": it gives character_set_results a
-	// collation too, which metadata shows. Character sets in variables were set after it.
-	names     string
-	flavor    Flavor
-	collation uint16 // id of the collation named at login
+	// names is what the last SET NAMES or SET CHARACTER SET said where the variables do not tell all, "NAMES utf8mb4 COLLATE
+	// utf8mb4_bin": it gives character_set_results a collation too, which metadata shows. Character sets in variables were set after it.
+	names       string
+	namesSchema string // the default schema then, where that matters
+	flavor      Flavor
+	collation   uint16 // id of the collation named at login
 	// schemaUTF8: a server has reported schema, in UTF-8; the client named it in its own character set
 	schemaUTF8 bool
 	// settings is cached by context; settingsAt is the settingsCount that it is of
@@ -188,24 +190,30 @@ func (l *ledger) afterVariable(name, value string) {
 	}
 }
 
-// setNames notes a SET NAMES; names is "" when it had no COLLATE. With alone, no other character set was assigned beside
-// it, and what the server reported came from it.
-func (l *ledger) setNames(names string, alone bool) {
-	l.names = names
+// characterSet begins the SQL of a SET CHARACTER SET, whose collation is that of the default schema.
+const characterSet = "CHARACTER SET "
+
+// namesLost reports whether a SET CHARACTER SET would do something else now than when it was executed.
+func (l *ledger) namesLost() bool {
+	return strings.HasPrefix(l.names, characterSet) && l.namesSchema != l.schema
+}
+
+// setNames notes a SET NAMES, which is replayed as it is: MariaDB does not report the collation, and what one without COLLATE sets
+// is, from 11.2 on, the default of character_set_collations and not that of character_set_connection. names is "" where the reported
+// variables tell all. What the server reported of the others than those assigned beside it came from it.
+func (l *ledger) setNames(names string, beside []string) {
+	l.names, l.namesSchema = names, ""
 	l.charsets++
 	l.settingsCount++
-	if names == "" || !alone {
+	if names == "" {
 		return
 	}
-	kept := l.variables[:0]
-	for _, v := range l.variables {
-		switch v.name {
-		case "character_set_client", "character_set_results", "character_set_connection", "collation_connection":
-		default:
-			kept = append(kept, v)
-		}
+	if strings.HasPrefix(names, characterSet) {
+		l.namesSchema = l.schema
 	}
-	l.variables = kept
+	l.variables = slices.DeleteFunc(l.variables, func(v variable) bool {
+		return charsetVariables[v.name] && !slices.Contains(beside, v.name)
+	})
 }
 
 // setText notes a PREPARE. Texts of more than maxTexts together are not kept.

@@ -139,7 +139,7 @@ func TestRebuildText(t *testing.T) {
 	if !strings.HasPrefix(got[0], "SET SESSION sql_mode='ANSI',") || !strings.HasSuffix(got[0], ",SESSION autocommit='OFF'") {
 		t.Errorf("order: %s", got[0])
 	}
-	charset, collation := strings.Index(got[0], "character_set_connection='latin1'"), strings.Index(got[0], "collation_connection=")
+	charset, collation := strings.Index(got[0], ",NAMES latin1,"), strings.Index(got[0], "collation_connection=")
 	if charset < 0 || collation < charset {
 		t.Errorf("the collation comes before the character set: %s", got[0])
 	}
@@ -147,6 +147,42 @@ func TestRebuildText(t *testing.T) {
 		if !strings.Contains(got[0], want) {
 			t.Errorf("%s is not in %s", want, got[0])
 		}
+	}
+}
+
+// MariaDB 11.8 names variables in the answer to a login. They are what every login gets, and to set character_set_connection to what
+// it is would change the collation.
+func TestVariablesOfTheLoginAreNotReplayed(t *testing.T) {
+	r := trackedRig(t)
+	tracked := okay(auto, append(setVar("character_set_connection", "utf8mb4"), setVar("redirect_url", "")...)...)
+	if _, err := r.core.Login(tracked[wire.HeaderSize:]); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.rebuilt(); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestSetNamesIsReplayedAsItWas(t *testing.T) {
+	r := trackedRig(t)
+	for _, c := range []struct{ sql, reported, want string }{
+		{"SET NAMES utf8mb4", "utf8mb4", "SET NAMES utf8mb4"},
+		{"SET NAMES 'latin1', character_set_results=NULL", "latin1", "SET NAMES 'latin1',SESSION character_set_results='latin1'"},
+		{"SET CHARACTER SET utf8mb4", "utf8mb4", "SET CHARACTER SET utf8mb4"},
+	} {
+		r.sql(c.sql, auto, append(setVar("character_set_connection", c.reported), setVar("character_set_results", c.reported)...)...)
+		if got := r.rebuilt(); len(got) != 1 || got[0] != c.want {
+			t.Errorf("%s: %q, want %q", c.sql, got, c.want)
+		}
+	}
+	r.wantPins(0)
+	r.sql("USE other", auto, change(wire.TrackSchema, str("other")...)...)
+	r.wantPins(PinUnknown) // the collation is that of the schema before
+	r.sql("SET NAMES utf8mb4", auto, setVar("character_set_connection", "utf8mb4")...)
+	r.wantPins(0)
+	r.sql("SET character_set_collations='utf8mb4=utf8mb4_bin'", auto, setVar("character_set_collations", "utf8mb4=utf8mb4_bin")...)
+	if got := r.rebuilt(); len(got) != 2 || got[0] != "SET SESSION character_set_collations='utf8mb4=utf8mb4_bin'" || got[1] != "SET NAMES utf8mb4" {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -163,11 +163,11 @@ func (c *Core) Doubtful() bool { return c.saw.failed && (c.Busy() || !c.Autocomm
 // server is asked whether that goes on, and where a result ended with an EOF packet, what a routine did to the session. Their
 // response is a prelude. When that does not come, the session cannot be rebuilt as it was; see Pins.
 func (c *Core) FollowUp() []byte {
-	if !c.tracking {
+	if !c.tracking && !c.Doubtful() {
 		return nil
 	}
-	c.owed = c.saw.eof && !c.saw.failed && c.owesReport()
-	ask, undone := c.owed || c.Doubtful(), c.trackingUndone()
+	c.owed = c.tracking && c.saw.eof && !c.saw.failed && c.owesReport()
+	ask, undone := c.owed || c.Doubtful(), c.tracking && c.trackingUndone()
 	if !ask && !undone {
 		return nil
 	}

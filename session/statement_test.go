@@ -153,9 +153,8 @@ func TestStatementIsPreparedAgainInItsContext(t *testing.T) {
 	r.sql("PREPARE p FROM 'SELECT 1'", auto, stateChanged...)
 	r.sql("SET NAMES latin1 COLLATE latin1_bin", auto, setVar("character_set_client", "latin1")...)
 	r.core.Detach()
-	ansi := "SET SESSION sql_mode='ANSI',SESSION character_set_client="
 	want := []string{
-		"SET SESSION sql_mode='ANSI',NAMES latin1 COLLATE latin1_bin", ansi + "utf8mb4,SESSION collation_connection=45,SESSION character_set_results=utf8mb4", "PREPARE p FROM 'SELECT 1'",
+		"SET SESSION sql_mode='ANSI',NAMES latin1 COLLATE latin1_bin", "SET SESSION sql_mode='ANSI',NAMES utf8mb4", "PREPARE p FROM 'SELECT 1'",
 		"SET SESSION sql_mode='ANSI',NAMES latin1 COLLATE latin1_bin",
 	}
 	if got := r.attach()[1:]; !slices.Equal(got, want) {
@@ -166,7 +165,7 @@ func TestStatementIsPreparedAgainInItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = []string{
-		"\x03SET SESSION sql_mode=DEFAULT,SESSION character_set_client=utf8mb4,SESSION collation_connection=45,SESSION character_set_results=utf8mb4", "\x02app", "\x16SELECT * FROM t",
+		"\x03SET SESSION sql_mode=DEFAULT,NAMES utf8mb4", "\x02app", "\x16SELECT * FROM t",
 		"\x03SET SESSION sql_mode='ANSI',NAMES latin1 COLLATE latin1_bin", "\x02other",
 	}
 	var got []string

@@ -54,12 +54,13 @@ type accountSource struct {
 	decode  func(row *accountRow, columns [3]sql.NullString) error
 }
 
-// accountSources lists the shapes, newest first: MariaDB 10.4+, MySQL 8.0.14+, MySQL 5.7 and old MariaDB, MySQL 5.6.
+// accountSources lists the shapes: MariaDB 10.4+, MySQL 8.0.14+, MySQL 5.6 and MariaDB 10.3, which have both columns and use one of them
+// for each account, MySQL 5.7 and 8.0.
 var accountSources = []accountSource{
 	{true, "SELECT User, Host, Priv, NULL, NULL FROM mysql.global_priv ORDER BY User, Host", decodeGlobalPriv},
 	{false, "SELECT User, Host, plugin, authentication_string, User_attributes FROM mysql.user ORDER BY User, Host", decodeUser},
-	{false, "SELECT User, Host, plugin, authentication_string, NULL FROM mysql.user ORDER BY User, Host", decodeUser},
 	{false, "SELECT User, Host, plugin, IF(Password <> '', Password, authentication_string), NULL FROM mysql.user ORDER BY User, Host", decodeUser},
+	{false, "SELECT User, Host, plugin, authentication_string, NULL FROM mysql.user ORDER BY User, Host", decodeUser},
 }
 
 func (s accountSource) read(ctx context.Context, db *sql.DB) ([]accountRow, error) {

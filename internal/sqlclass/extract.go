@@ -55,3 +55,18 @@ func (r *reader) nothingLeft() bool {
 		}
 	}
 }
+
+// UsedSchema returns the schema that USE names, without quotes; it is false for everything else, texts of several
+// statements included.
+func UsedSchema(sql []byte, opt Options) (name string, ok bool) {
+	r := reader{}
+	r.lex.init(sql, opt)
+	if r.next().entry.word() != wordUse {
+		return "", false
+	}
+	n := r.next()
+	if n.kind != tokenWord && n.kind != tokenBacktick && n.kind != tokenString || !r.nothingLeft() {
+		return "", false
+	}
+	return r.name(n), true
+}
