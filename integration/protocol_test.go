@@ -139,10 +139,12 @@ func procedures(t *testing.T, o *onewriter) {
 	// The OUT parameters are a result set of their own, then comes the OK of the CALL.
 	r.receive()
 	r.receive()
+	r.receiveEOF()
 	if got := string(r.receive()[3:]); got != "in out" {
 		t.Errorf("OUT parameter is %q", got)
 	}
-	if end := r.receive(); end[0] != 0xfe || end[3]&0x08 == 0 || end[4]&0x10 == 0 {
+	end := r.receive()
+	if end[0] != 0xfe || r.offered.Has(wire.ClientDeprecateEOF) && (end[3]&0x08 == 0 || end[4]&0x10 == 0) { // MySQL 5.6 tells before the row
 		t.Errorf("end of the OUT parameters: % x, want the flags of more results and OUT parameters", end)
 	}
 	r.wantOK("end of CALL")
@@ -179,7 +181,7 @@ func bigPackets(t *testing.T, o *onewriter) {
 
 // sameBigPackets compares packets that are as long as can be, and payloads that take one more, byte by byte in both directions.
 func sameBigPackets(t *testing.T, f mysqltest.Flavor, pair *mysqltest.Pair, o *onewriter) {
-	caps := matrixBase | wire.ClientDeprecateEOF
+	caps := (matrixBase | wire.ClientDeprecateEOF) & offeredBy(t, pair.Servers[0].Addr())
 	if f == mysqltest.MySQL {
 		caps |= wire.ClientMySQL
 	}
@@ -232,6 +234,9 @@ func sameBigPackets(t *testing.T, f mysqltest.Flavor, pair *mysqltest.Pair, o *o
 // filled checks that a result of one row of size bytes fills a packet, and that the next one has the rest.
 func filled(t *testing.T, size int, answer []packet) {
 	t.Helper()
+	if len(answer) == 6 { // with an EOF behind the definitions
+		answer = answer[1:]
+	}
 	if len(answer) != 5 || len(answer[2].payload) != wire.MaxPayload || len(answer[3].payload) != size-wire.MaxPayload {
 		t.Errorf("a row of %d bytes came in %d packets", size, len(answer)-3)
 	}

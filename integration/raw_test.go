@@ -27,6 +27,8 @@ type raw struct {
 	id   uint32
 	// path is how caching_sha2_password was done: fast, or full by RSA key.
 	path string
+	// offered is what the greeting offers.
+	offered wire.Capability
 }
 
 const rawCapabilities = wire.ClientMySQL | wire.ClientLongFlag | wire.ClientConnectWithDB | wire.ClientProtocol41 | wire.ClientTransactions |
@@ -55,7 +57,7 @@ func connectRawAfter(t *testing.T, addr string, header []byte) (*raw, wire.Greet
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.salt, r.id = slices.Clone(g.Salt[:]), g.ConnID
+	r.salt, r.id, r.offered = slices.Clone(g.Salt[:]), g.ConnID, g.Capabilities
 	return r, g
 }
 
@@ -203,6 +205,17 @@ func (r *raw) wantOK(what string) {
 	}
 }
 
+// receiveEOF reads the packet that old servers send behind definitions.
+func (r *raw) receiveEOF() {
+	r.t.Helper()
+	if r.offered.Has(wire.ClientDeprecateEOF) {
+		return
+	}
+	if p := r.receive(); p[0] != 0xfe || len(p) != 5 {
+		r.t.Fatalf("behind definitions: %q", p)
+	}
+}
+
 // exec runs a statement that has no result.
 func (r *raw) exec(query string) {
 	r.t.Helper()
@@ -218,6 +231,7 @@ func (r *raw) text(query string) (rows []string) {
 		r.t.Fatalf("%s: %q", query, p)
 	}
 	r.receive() // the column
+	r.receiveEOF()
 	for {
 		p := r.receive()
 		if p[0] == 0xfe && len(p) < 0xffffff || p[0] == 0xff {
@@ -235,8 +249,13 @@ func (r *raw) prepare(query string) uint32 {
 	if p[0] != 0 {
 		r.t.Fatalf("prepare %q: %q", query, p)
 	}
-	for range binary.LittleEndian.Uint16(p[5:]) + binary.LittleEndian.Uint16(p[7:]) {
-		r.receive()
+	for _, n := range []uint16{binary.LittleEndian.Uint16(p[5:]), binary.LittleEndian.Uint16(p[7:])} {
+		for range n {
+			r.receive()
+		}
+		if n > 0 {
+			r.receiveEOF()
+		}
 	}
 	return binary.LittleEndian.Uint32(p[1:])
 }
@@ -257,6 +276,7 @@ func (r *raw) execute(id uint32, value string, withType bool) string {
 		r.t.Fatalf("execute, with type %v: %q", withType, p)
 	}
 	r.receive() // the column
+	r.receiveEOF()
 	row := r.receive()
 	r.receive()            // the end of the rows
 	return string(row[3:]) // after header, null bitmap and length

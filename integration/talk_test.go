@@ -39,6 +39,13 @@ type talk struct {
 
 const marker = "onewriter-marker"
 
+// offeredBy is what a server offers.
+func offeredBy(t *testing.T, addr string) wire.Capability {
+	t.Helper()
+	_, g := connectRaw(t, addr)
+	return g.Capabilities
+}
+
 // loginWith logs in with exactly the given features and starts the compression among them.
 func loginWith(t *testing.T, addr, user, password string, caps wire.Capability) *talk {
 	t.Helper()

@@ -52,6 +52,15 @@ func Release(f Flavor) (major, minor int) {
 // AtLeast reports whether the server's version is major.minor or newer.
 func (s *Server) AtLeast(major, minor int) bool { return s.in.release.atLeast(major, minor) }
 
+// Usual reports whether the version is one that CI runs against (MariaDB 10.11 and newer, MySQL 8.4 and newer): there nothing of what is
+// tested may be missing.
+func (s *Server) Usual() bool {
+	if s.Flavor == MySQL {
+		return s.AtLeast(8, 4)
+	}
+	return s.AtLeast(10, 11)
+}
+
 // superReadOnly reports whether privileged accounts can be kept from writing.
 func (in installation) superReadOnly() bool { return in.flavor == MySQL && in.release.atLeast(5, 7) }
 
