@@ -54,18 +54,20 @@ type Core struct {
 	loggedInAs byte   // the collation that the present one was logged in with
 	attached   bool
 
-	cmd      Command
-	effects  sqlclass.Effect // of the command under way
-	stmt     *statement      // that the command under way is about
-	capture  *statement      // whose text is still being streamed
-	pass     int             // payload bytes of the command still to come from the client
-	cont     bool            // another packet of the same command follows
-	infile   bool
-	saw      observed
-	owed     bool   // the server was asked for a report that an EOF packet had no room for
-	charsets uint32 // count of character set changes when the command under way began
-	scratch  []byte
-	prelude  prelude
+	cmd         Command
+	effects     sqlclass.Effect // of the command under way
+	stmt        *statement      // that the command under way is about
+	capture     *statement      // whose text is still being streamed
+	pass        int             // payload bytes of the command still to come from the client
+	cont        bool            // another packet of the same command follows
+	infile      bool
+	saw         observed
+	owed        bool             // the server was asked for a report that an EOF packet had no room for
+	charsets    uint32           // count of character set changes when the command under way began
+	lexed       sqlclass.Options // how its text is to be read: it may change that itself
+	conditional bool             // it has code that its server may have skipped
+	scratch     []byte
+	prelude     prelude
 
 	retarget retarget // of the kill that Begin is about to send; empty otherwise
 }
@@ -343,8 +345,8 @@ func (c *Core) Answer(buf []byte) (toClient []byte, n int) {
 	}
 	c.stmts.setCursor(st, false)
 	c.stmts.dropLong(st)
-	const passing = wire.StatusCursorExists | wire.StatusLastRowSent | wire.StatusMoreResults | wire.StatusPSOutParams
-	s := c.ledger.status &^ passing
+	const lasting = wire.StatusInTrans | wire.StatusAutocommit | wire.StatusNoBackslashEscapes | wire.StatusInTransReadonly | wire.StatusAnsiQuotes
+	s := c.ledger.status & lasting // the others tell of one statement
 	return append(c.scratch[:0], 7, 0, 0, 1, wire.HeaderOK, 0, 0, byte(s), byte(s>>8), 0, 0), n
 }
 
@@ -372,8 +374,9 @@ func (c *Core) Begin(buf []byte) (toServer []byte, n int) {
 	c.cont = size == wire.MaxPayload
 	c.cmd.Seq = buf[3]
 	c.saw, c.effects, c.stmt, c.capture = observed{}, c.cmd.Statement.Effects, nil, nil
+	c.conditional = false
 	c.ledger.command++
-	c.charsets = c.ledger.charsets
+	c.charsets, c.lexed = c.ledger.charsets, c.lexing()
 	c.tracker.Begin(c.cmd.Code)
 	pkt := buf[:n]
 	switch c.cmd.Code {

@@ -9,6 +9,7 @@ func (c *Core) beginPrepare(pkt []byte) {
 	st := &statement{
 		effects:  c.cmd.Statement.Effects,
 		readOnly: c.cmd.Statement.ReadOnly, verb: c.cmd.Statement.Verb, context: c.ledger.context(),
+		lexing: c.lexing(),
 	}
 	if st.effects.Has(sqlclass.UserVariable) {
 		text, _ := c.text(pkt)

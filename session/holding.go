@@ -92,7 +92,7 @@ func (c *Core) learnHoldings(e sqlclass.Effect, failed bool) {
 	}
 	text := c.statementText()
 	vague := text == nil || e.Has(sqlclass.Multi|sqlclass.Opaque|sqlclass.Unclear|sqlclass.TextPrepare)
-	opt := c.lexing()
+	opt := c.textLexing()
 	if e.Has(sqlclass.NamedLock | sqlclass.NamedLockRelease) {
 		name, ok := sqlclass.LockName(text, opt)
 		l.change(PinNamedLock, e.Has(sqlclass.NamedLock), ok && !vague && !failed, name)
@@ -138,6 +138,14 @@ func (l *ledger) qualified(tables []sqlclass.Name) []string {
 		names[i] = t.Schema + "." + t.Table
 	}
 	return names
+}
+
+// textLexing is how statementText is to be read.
+func (c *Core) textLexing() sqlclass.Options {
+	if c.cmd.Code == wire.ComQuery || c.stmt == nil {
+		return c.lexed
+	}
+	return c.stmt.lexing
 }
 
 // statementText is the text of the command that has just finished, nil if it is not at hand.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/onewriter/onewriter/internal/sqlclass"
@@ -36,6 +37,9 @@ func (c *Core) learnOK(o *wire.OK) {
 			if c.ledger.schema != string(e.Value) {
 				c.ledger.schema = string(e.Value)
 			}
+			if len(e.Value) == 0 {
+				c.leftSchema()
+			}
 		case wire.TrackState:
 			c.saw.state = true
 		case wire.TrackGTID:
@@ -50,6 +54,18 @@ func (c *Core) learnOK(o *wire.OK) {
 		c.ledger.setVariable([]byte("collation_connection"), collation)
 	}
 	if r.Err() != nil {
+		c.ledger.pins |= PinUnknown
+	}
+}
+
+// leftSchema pins a session whose default schema was dropped where none can be had again: character_set_database follows the
+// session's character_set_server then, that of a login does not; and who uses a schema to prepare a statement again stays there.
+func (c *Core) leftSchema() {
+	there := c.ledger.serverCharset() || slices.ContainsFunc(c.ledger.texts, func(t preparedText) bool { return t.context.schema != "" })
+	for _, st := range c.stmts.byID {
+		there = there || st.context.schema != ""
+	}
+	if there {
 		c.ledger.pins |= PinUnknown
 	}
 }
@@ -69,9 +85,17 @@ func (c *Core) learnVariable(e wire.TrackEntry) {
 const noteEffects = sqlclass.SetVariable | sqlclass.SetNames | sqlclass.SetRole | sqlclass.TextPrepare | sqlclass.TextDeallocate |
 	sqlclass.UserVariable | holdingEffects
 
+// releaseEffects let go of something that pins, whose text tells whether they happened for certain.
+const releaseEffects = sqlclass.TableUnlock | sqlclass.NamedLockReleaseAll | sqlclass.XAFinish
+
+// noted reports whether finish will need the text of the command under way.
+func (c *Core) noted() bool {
+	return c.effects.Has(noteEffects|releaseEffects|sqlclass.TextExecute) || c.ledger.pins&PinTableLock != 0
+}
+
 // note keeps the text of a statement that finish will need; the packet is gone by then.
 func (c *Core) note(pkt []byte) {
-	if !c.effects.Has(noteEffects) && !c.notesUntracked() {
+	if !c.noted() && !c.notesUntracked() {
 		return
 	}
 	text, _ := c.text(pkt)
@@ -108,20 +132,81 @@ func (c *Core) finish() {
 	}
 	c.learnUserVariables()
 	c.ledger.insertIDSet = c.ledger.insertIDSet || e.Has(sqlclass.LastInsertIDSet)
-	if c.saw.failed && !e.Has(sqlclass.Multi) && !c.saw.state {
+	if c.saw.failed {
+		c.failedCode(e)
+	}
+	if c.saw.failed && !c.saw.state && (!e.Has(sqlclass.Multi) || !c.saw.ok && !c.saw.eof) { // the first statement, if there are several
 		c.learnHoldings(e, true)
 		c.failedPrepare(e)
 		return
 	}
+	said := e
+	if c.noted() {
+		said = c.certain(e)
+	}
 	c.applyPins(e)
 	c.learnHoldings(e, c.saw.failed)
-	c.applyReleases(e)
+	c.applyReleases(said)
 	if text := c.statementText(); text != nil {
-		c.applyText(e, text)
+		c.applyText(said, text)
 	} else if e.Has(sqlclass.SetRole|sqlclass.TextPrepare) || e.Has(sqlclass.SetVariable|sqlclass.SetNames) && !c.saw.variable {
 		c.ledger.pins |= PinUnknown
 	}
 	c.explain(e)
+}
+
+// failedCode pins the session of a MariaDB when code that is not in the text has failed: what that had changed before is never
+// reported (10.11), while MySQL reports it with the next answer (9.7), which FollowUp asks for.
+func (c *Core) failedCode(e sqlclass.Effect) {
+	const parseError, noSuchRoutine = 1064, 1305
+	if c.config.Flavor != MariaDB {
+		return
+	}
+	ran := e.Has(sqlclass.Opaque)
+	if e.Has(sqlclass.TextExecute) && c.cmd.Statement.Verb == sqlclass.Execute {
+		ran = c.ledger.running() || bytes.Contains(bytes.ToLower(c.statementText()), []byte("immediate"))
+	}
+	if e.Has(sqlclass.UnknownFunction) && c.saw.code != parseError && c.saw.code != noSuchRoutine {
+		ran = true
+	}
+	if ran {
+		c.ledger.pins |= PinRoutine
+	}
+}
+
+// textStates are the effects whose outcome is taken from the text, apart from what holds something.
+const textStates = sqlclass.SetVariable | sqlclass.SetNames | sqlclass.SetRole | sqlclass.TextPrepare | sqlclass.TextDeallocate
+
+// certain gives the effects that the command under way has had for certain, as far as the text is needed to tell: what stands
+// in executable comments (/*!80000 .. */) may have been skipped. That nothing was run shows by a server that reports no change.
+func (c *Core) certain(e sqlclass.Effect) sqlclass.Effect {
+	text := c.statementText()
+	if text == nil || !sqlclass.Conditional(text, c.textLexing()) {
+		return e
+	}
+	c.conditional = true
+	e &^= releaseEffects
+	whole := bytes.HasPrefix(bytes.TrimSpace(text), []byte("/*")) && bytes.HasSuffix(bytes.TrimSpace(text), []byte("*/")) && bytes.Count(text, []byte("*/")) == 1
+	switch {
+	case c.saw.state && whole && !e.Has(sqlclass.Multi):
+		return e
+	case (c.saw.state || !c.tracking) && e.Has(textStates),
+		c.config.Flavor == MariaDB && e.Has(sqlclass.SetVariable) && c.silent(text):
+		c.ledger.pins |= PinUnknown
+	}
+	if e.Has(sqlclass.SetRole) && (c.saw.state || !c.tracking || c.config.Flavor == MySQL) {
+		c.ledger.roleUnknown = true
+	}
+	return e &^ textStates
+}
+
+// silent reports whether a text sets variables in the way that MariaDB reports nothing of: SET @@name without a scope (10.11).
+func (c *Core) silent(text []byte) bool {
+	if c.config.Flavor != MariaDB {
+		return false
+	}
+	sets, ok := sqlclass.SessionSets(text, c.textLexing())
+	return !ok || slices.ContainsFunc(sets, func(s sqlclass.Assignment) bool { return s.Unscoped && s.Scope == sqlclass.ScopeSession })
 }
 
 // setsInsertID reports whether a statement may change LAST_INSERT_ID() and not tell to what: answers to CALL, EXECUTE, LOAD DATA
@@ -163,11 +248,17 @@ func (c *Core) applyPins(e sqlclass.Effect) {
 			c.ledger.pins |= ep.pin
 		}
 	}
+	if e.Has(sqlclass.SetStatement) && e.Has(sqlclass.SetVariable|sqlclass.SetNames|sqlclass.SetRole) {
+		c.ledger.pins |= PinUnknown // SET STATEMENT v=x FOR SET: which of what is reported stays is not known
+	}
+	if e.Has(sqlclass.TextExecute) && (c.config.Flavor == MariaDB && e.Has(sqlclass.SetVariable) || c.ledger.silentTexts()) {
+		c.ledger.pins |= PinUnknown // SET @@name, which leaves no report
+	}
 }
 
 func (c *Core) applyReleases(e sqlclass.Effect) {
-	if e.Has(sqlclass.Multi) || c.saw.failed {
-		return // in which order is not known
+	if e.Has(sqlclass.Multi) || c.saw.failed || c.conditional {
+		return // in which order is not known, or whether at all
 	}
 	if e.Has(sqlclass.NamedLockReleaseAll) {
 		c.ledger.releaseAll(PinNamedLock)
@@ -190,7 +281,7 @@ func (c *Core) failedPrepare(e sqlclass.Effect) {
 		return
 	}
 	text := c.statementText()
-	name, _, ok := sqlclass.PreparedText(text, c.lexing())
+	name, _, ok := sqlclass.PreparedText(text, c.textLexing())
 	if ok && bytes.IndexByte(text, '"') < 0 { // which is a syntax error under ANSI_QUOTES
 		c.ledger.dropText(name)
 	} else {
@@ -223,14 +314,17 @@ func (c *Core) applyText(e sqlclass.Effect, text []byte) {
 		return
 	}
 	if e.Has(sqlclass.TextPrepare) {
-		if name, _, ok := sqlclass.PreparedText(text, c.lexing()); ok {
-			c.ledger.setText(name, strings.TrimRight(string(text), "; \t\r\n"))
+		if name, inner, ok := sqlclass.PreparedText(text, c.textLexing()); ok {
+			c.ledger.setText(preparedText{
+				name: name, sql: strings.TrimRight(string(text), "; \t\r\n"), context: c.ledger.context(),
+				silent: e.Has(sqlclass.SetVariable) && c.silent([]byte(inner)), runs: e.Has(sqlclass.Opaque | sqlclass.UnknownFunction),
+			})
 		} else {
 			c.ledger.pins |= PinUnknown // prepared from a variable
 		}
 	}
 	if e.Has(sqlclass.TextDeallocate) {
-		if name, ok := sqlclass.DeallocatedName(text, c.lexing()); ok {
+		if name, ok := sqlclass.DeallocatedName(text, c.textLexing()); ok {
 			c.ledger.dropText(name)
 		}
 	}
@@ -238,7 +332,7 @@ func (c *Core) applyText(e sqlclass.Effect, text []byte) {
 
 // applyRole keeps the role that the last SET ROLE of the text sets.
 func (c *Core) applyRole(text []byte) {
-	sets, ok := sqlclass.SessionSets(text, c.lexing())
+	sets, ok := sqlclass.SessionSets(text, c.textLexing())
 	role := ""
 	for _, s := range sets {
 		if s.Scope == sqlclass.ScopeRole {
@@ -257,7 +351,7 @@ func (c *Core) reportsCollation() bool { return c.config.Flavor == MySQL && c.tr
 
 // applySets takes over the assignments that the server did not report: it named none, or leaves this one out.
 func (c *Core) applySets(text []byte) {
-	sets, ok := sqlclass.SessionSets(text, c.lexing())
+	sets, ok := sqlclass.SessionSets(text, c.textLexing())
 	if !ok {
 		if !c.saw.variable {
 			c.ledger.pins |= PinUnknown
@@ -307,9 +401,22 @@ func (c *Core) applySet(s sqlclass.Assignment) {
 	case c.ledger.reported(s.Name) || neverReplayed[s.Name]:
 	case s.Literal:
 		c.ledger.setSource(s.Name, s.Value)
+	case readable(s.Name):
+		c.ledger.setUnread(s.Name)
 	default:
 		c.ledger.pins |= PinUnknown
 	}
+}
+
+// readable reports whether the value of a variable can be asked for when the session moves; those that decide how texts are
+// read are needed before.
+func readable(name string) bool {
+	for _, b := range []byte(name) {
+		if (b < 'a' || b > 'z') && (b < '0' || b > '9') && b != '_' {
+			return false
+		}
+	}
+	return name != "sql_mode" && !charsetVariables[name]
 }
 
 // nextTransaction are the variables that SET @@name, without a scope, sets for the next transaction only.

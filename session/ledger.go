@@ -11,10 +11,11 @@ import (
 
 // variable is one system variable whose session value was changed.
 type variable struct {
-	name  string
-	value string
-	raw   bool   // value is SQL source text, not the value the server reported
-	at    uint32 // the command that the server reported it for
+	name   string
+	value  string
+	raw    bool   // value is SQL source text, not the value the server reported
+	unread bool   // only the server knows the value
+	at     uint32 // the command that the server reported it for
 }
 
 // preparedText is a statement prepared by the SQL statement PREPARE.
@@ -22,6 +23,8 @@ type preparedText struct {
 	name    string
 	sql     string // the whole PREPARE statement
 	context context
+	silent  bool // its execution may set variables without a report
+	runs    bool // it runs code that is not in the text
 }
 
 // ledger is what is known of the session's state on its server. It belongs to its session.
@@ -101,8 +104,8 @@ var neverReplayed = map[string]bool{
 func (l *ledger) setVariable(name, value []byte) {
 	for i := range l.variables {
 		if v := &l.variables[i]; v.name == string(name) {
-			if v.raw || v.value != string(value) {
-				v.value, v.raw = string(value), false
+			if v.raw || v.unread || v.value != string(value) {
+				v.value, v.raw, v.unread = string(value), false, false
 			}
 			v.at = l.command
 			l.afterVariable(v.name, v.value)
@@ -120,7 +123,7 @@ func (l *ledger) setVariable(name, value []byte) {
 // reported tells whether the server named the variable in its answer to the command under way.
 func (l *ledger) reported(name string) bool {
 	for i := range l.variables {
-		if v := &l.variables[i]; v.at == l.command && !v.raw && strings.EqualFold(v.name, name) {
+		if v := &l.variables[i]; v.at == l.command && !v.raw && !v.unread && strings.EqualFold(v.name, name) {
 			return true
 		}
 	}
@@ -129,16 +132,44 @@ func (l *ledger) reported(name string) bool {
 
 // setSource notes an assignment by its SQL source, for variables that the server does not report.
 func (l *ledger) setSource(name, source string) {
-	name = strings.ToLower(name)
 	l.charsets++
 	l.settingsCount++
+	l.put(variable{name: strings.ToLower(name), value: source, raw: true})
+	value := strings.ToLower(strings.Trim(source, "'\"`"))
+	if id, err := strconv.ParseUint(value, 10, 16); err == nil {
+		value = charsetOf(uint16(id))
+	}
+	l.afterVariable(strings.ToLower(name), value)
+}
+
+// setUnread notes an assignment whose outcome is to be read from the server.
+func (l *ledger) setUnread(name string) {
+	l.put(variable{name: name, unread: true})
+}
+
+func (l *ledger) put(v variable) {
 	for i := range l.variables {
-		if l.variables[i].name == name {
-			l.variables[i] = variable{name: name, value: source, raw: true}
+		if l.variables[i].name == v.name {
+			l.variables[i] = v
 			return
 		}
 	}
-	l.variables = append(l.variables, variable{name: name, value: source, raw: true})
+	l.variables = append(l.variables, v)
+}
+
+// unread counts the variables whose values only the server knows.
+func (l *ledger) unread() (n int) {
+	for i := range l.variables {
+		if l.variables[i].unread {
+			n++
+		}
+	}
+	return n
+}
+
+// silentTexts reports whether there are statements of PREPARE whose execution may set variables without a report.
+func (l *ledger) silentTexts() bool {
+	return slices.ContainsFunc(l.texts, func(t preparedText) bool { return t.silent })
 }
 
 // dropTransaction notes that a transaction is gone with its server connection. The characteristics went with it: once
@@ -190,6 +221,11 @@ func (l *ledger) afterVariable(name, value string) {
 	}
 }
 
+// serverCharset reports whether the session has set character_set_server, which counts where there is no default schema.
+func (l *ledger) serverCharset() bool {
+	return slices.ContainsFunc(l.variables, func(v variable) bool { return v.name == "character_set_server" || v.name == "collation_server" })
+}
+
 // characterSet begins the SQL of a SET CHARACTER SET, whose collation is that of the default schema.
 const characterSet = "CHARACTER SET "
 
@@ -216,10 +252,15 @@ func (l *ledger) setNames(names string, beside []string) {
 	})
 }
 
+// running reports whether there are statements of PREPARE that run code which is not in their texts.
+func (l *ledger) running() bool {
+	return slices.ContainsFunc(l.texts, func(t preparedText) bool { return t.runs })
+}
+
 // setText notes a PREPARE. Texts of more than maxTexts together are not kept.
-func (l *ledger) setText(name, sql string) {
-	l.dropText(name)
-	size := len(sql)
+func (l *ledger) setText(t preparedText) {
+	l.dropText(t.name)
+	size := len(t.sql)
 	for i := range l.texts {
 		size += len(l.texts[i].sql)
 	}
@@ -227,7 +268,7 @@ func (l *ledger) setText(name, sql string) {
 		l.pins |= PinUninspected
 		return
 	}
-	l.texts = append(l.texts, preparedText{name: name, sql: sql, context: l.context()})
+	l.texts = append(l.texts, t)
 }
 
 func (l *ledger) dropText(name string) {

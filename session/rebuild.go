@@ -42,16 +42,18 @@ func (c *Core) Attach() []byte {
 	if sql := c.variablesSQL(); sql != "" {
 		b = c.appendQuery(b, sql, "restore session variables")
 	}
-	if sql := c.ledger.users.sql(); sql != "" {
-		b = c.appendQuery(b, sql, "restore user variables")
+	if c.ledger.role != "" {
+		b = c.appendQuery(b, c.ledger.role, "restore the role")
+	}
+	// MySQL takes the types of user variables when it prepares a statement; MariaDB's PREPARE of SET @v=? takes that of a NULL away.
+	if c.config.Flavor == MySQL {
+		b = c.appendTexts(c.appendUserVariables(b))
+	} else {
+		b = c.appendUserVariables(c.appendTexts(b))
 	}
 	if id := c.ledger.insertID; id != 0 {
 		b = c.appendQuery(b, "SET last_insert_id="+strconv.FormatUint(id, 10), "restore LAST_INSERT_ID()")
 	}
-	if c.ledger.role != "" {
-		b = c.appendQuery(b, c.ledger.role, "restore the role")
-	}
-	b = c.appendTexts(b)
 	if c.ledger.option >= 0 {
 		b = append(b, 3, 0, 0, 0, wire.ComSetOption, byte(c.ledger.option), 0)
 		c.prelude.expect(expectation{command: wire.ComSetOption, what: "restore the multi-statement option"})
@@ -62,6 +64,13 @@ func (c *Core) Attach() []byte {
 		}
 	}
 	c.scratch = nil // up to 2 KB that an idle session need not keep
+	return b
+}
+
+func (c *Core) appendUserVariables(b []byte) []byte {
+	if sql := c.ledger.users.sql(); sql != "" {
+		b = c.appendQuery(b, sql, "restore user variables")
+	}
 	return b
 }
 
@@ -119,7 +128,7 @@ func (c *Core) variablesSQL() string {
 			sep = ","
 		}
 		for _, v := range c.ledger.variables {
-			if variablePass(v.name) != pass || v.name == collationMap {
+			if variablePass(v.name) != pass || v.name == collationMap || v.unread {
 				continue
 			}
 			b.WriteString(sep)
@@ -157,6 +166,8 @@ func writeValue(b *strings.Builder, v variable) {
 		b.WriteString(v.value)
 	case v.value == "" && strings.HasPrefix(v.name, "character_set_"):
 		b.WriteString("NULL")
+	case v.name == "system_versioning_asof" && v.value == "DEFAULT": // a word that MariaDB takes for the time it names otherwise
+		b.WriteString(v.value)
 	case isNumber(v.value):
 		b.WriteString(v.value)
 	case isPlain(v.value):

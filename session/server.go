@@ -86,7 +86,7 @@ func (c *Core) packet(m wire.Mark, pkt []byte) []byte {
 		c.learnPrepare(pkt)
 	case wire.MarkERR:
 		c.saw.failed, c.saw.code = true, binary.LittleEndian.Uint16(pkt[wire.HeaderSize+1:])
-		if c.effects.Has(sqlclass.Opaque | sqlclass.Unclear) {
+		if c.effects.Has(sqlclass.Opaque | sqlclass.Unclear | sqlclass.UnknownFunction) {
 			c.ledger.unsure = true
 		}
 	case wire.MarkMore, wire.MarkInfile, wire.MarkDone, wire.MarkMalformed:
@@ -107,7 +107,10 @@ func (c *Core) learnEOF(pkt []byte) {
 	c.saw.eof = true
 	if c.saw.eofState && !c.Busy() {
 		// The report comes with the next OK, maybe on no connection of ours: a statement outside a transaction has used up
-		// what SET TRANSACTION said.
+		// what SET TRANSACTION said. SET STATEMENT sets the flag for another reason.
+		if c.effects.Has(sqlclass.SetStatement) && len(c.ledger.txnChars) > 0 {
+			c.ledger.pins |= PinUnknown
+		}
 		c.ledger.txnChars = c.ledger.txnChars[:0]
 	}
 }
@@ -166,7 +169,7 @@ func (c *Core) FollowUp() []byte {
 	if !c.tracking && !c.Doubtful() {
 		return nil
 	}
-	c.owed = c.tracking && c.saw.eof && !c.saw.failed && c.owesReport()
+	c.owed = c.tracking && (c.saw.eof && !c.saw.failed && c.owesReport() || c.saw.failed && c.effects.Has(sqlclass.Opaque|sqlclass.UnknownFunction))
 	ask, undone := c.owed || c.Doubtful(), c.tracking && c.trackingUndone()
 	if !ask && !undone {
 		return nil

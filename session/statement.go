@@ -19,7 +19,8 @@ type statement struct {
 	typeCount  int    // how many types these are
 	effects    sqlclass.Effect
 	context    context
-	users      []string // user variables that it names, if it assigns any; nil if they are not known
+	lexing     sqlclass.Options // how text is to be read
+	users      []string         // user variables that it names, if it assigns any; nil if they are not known
 	verb       sqlclass.Verb
 	readOnly   bool
 	sentTypes  bool // the present server connection knows types

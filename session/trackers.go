@@ -125,6 +125,6 @@ func (c *Core) learnTrackers() {
 	case c.cmd.Code != wire.ComQuery:
 		c.asked.everything = true // the text of a prepared statement is not at hand
 	default:
-		c.asked.learn(c.scratch, c.lexing(), !c.saw.failed)
+		c.asked.learn(c.scratch, c.lexed, !c.saw.failed)
 	}
 }

@@ -33,8 +33,8 @@ func (c *Core) learnUntracked() {
 		}
 	case c.saw.failed:
 	case c.cmd.Statement.Verb == sqlclass.Use:
-		schema, ok := sqlclass.UsedSchema(text, c.lexing())
-		if !ok {
+		schema, ok := sqlclass.UsedSchema(text, c.textLexing())
+		if !ok || sqlclass.Conditional(text, c.textLexing()) {
 			c.ledger.pins |= PinUnknown
 			return
 		}

@@ -1,7 +1,9 @@
 package session
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"strconv"
 	"strings"
@@ -145,13 +147,18 @@ func (c *Core) learnUserVariables() {
 		}
 		return
 	}
-	names, ok := sqlclass.UserVariables(c.scratch, c.lexing())
+	single := c.cmd.Statement.Verb == sqlclass.Set && !e.Has(sqlclass.Multi)
+	conditional := sqlclass.Conditional(c.scratch, c.lexed)
+	if conditional && single && c.tracking && !c.saw.state && !c.saw.failed {
+		return // both flavours report a SET that they run
+	}
+	names, ok := sqlclass.UserVariables(c.scratch, c.lexed)
 	u.lost = u.lost || !ok
 	u.assigned(names, e.Has(sqlclass.TextPrepare))
-	if c.saw.failed || c.cmd.Statement.Verb != sqlclass.Set || e.Has(sqlclass.Multi) {
+	if c.saw.failed || !single || conditional {
 		return
 	}
-	for _, a := range sqlclass.ConstantUserVariables(c.scratch, c.lexing()) {
+	for _, a := range sqlclass.ConstantUserVariables(c.scratch, c.lexed) {
 		v := u.find(a.Name)
 		if v == nil {
 			continue
@@ -175,16 +182,19 @@ func (l *ledger) lost() (p Pin) {
 	if l.insertIDSet {
 		p |= PinInsertID
 	}
+	if l.unread() > 0 {
+		p |= PinUnknown
+	}
 	return p
 }
 
-// Fetch gives a query for what only the server connection knows of the session: user variables, and LAST_INSERT_ID() where
-// answers did not tell it for certain. It is to be asked before the session leaves the server on purpose; nil means that there is
+// Fetch gives a query for what only the server connection knows of the session: user variables, system variables that an
+// expression set and no report named, and LAST_INSERT_ID() where answers did not tell it for certain. It is to be asked before the session leaves the server on purpose; nil means that there is
 // nothing to ask. The answer is a prelude. A session whose server connection is lost before that is pinned by what was
 // not known; see Pins.
 func (c *Core) Fetch() []byte {
 	u := &c.ledger.users
-	if !c.attached || c.Pins() != 0 || len(u.list) == 0 && !c.ledger.insertIDSet && !c.ledger.insertIDStale {
+	if !c.attached || c.Pins() != 0 || len(u.list) == 0 && !c.ledger.insertIDSet && !c.ledger.insertIDStale && c.ledger.unread() == 0 {
 		return nil
 	}
 	var b strings.Builder
@@ -198,22 +208,30 @@ func (c *Core) Fetch() []byte {
 		writeUserName(&b, v.name)
 		b.WriteByte(')')
 	}
+	for _, v := range c.ledger.variables {
+		if v.unread {
+			b.WriteString(",HEX(CONVERT(@@SESSION." + v.name + " USING utf8mb4))")
+		}
+	}
 	b.WriteString(" LIMIT 1") // sql_select_limit may be 0
 	c.prelude.begin(c.features)
 	c.prelude.fetched = make([]byte, 0, 256)
-	c.scratch = c.appendQuery(c.scratch[:0], b.String(), "read user variables")
+	c.scratch = c.appendQuery(c.scratch[:0], b.String(), "read variables")
 	c.prelude.queue[0].fetch = true
 	return c.scratch
 }
 
 // errNotFetched says that an answer to Fetch could not be understood.
-var errNotFetched = errors.New("session: user variables cannot be read")
+var errNotFetched = errors.New("session: variables cannot be read")
 
 // fetched takes the answer to Fetch out of its packets.
 func (c *Core) fetched(b []byte) error {
 	types, row, ok := c.splitFetched(b)
 	u := &c.ledger.users
-	if !ok || len(types) != 1+3*len(u.list) || len(row) != len(types) {
+	if !ok || len(types) != 1+3*len(u.list)+c.ledger.unread() || len(row) != len(types) {
+		return errNotFetched
+	}
+	if !c.ledger.read(row[1+3*len(u.list):]) {
 		return errNotFetched
 	}
 	id, err := strconv.ParseUint(string(row[0].value), 10, 64)
@@ -240,6 +258,26 @@ func (c *Core) fetched(b []byte) error {
 	return nil
 }
 
+// read takes the values of the variables that are unread, in their order.
+func (l *ledger) read(row []field) bool {
+	for i := range l.variables {
+		v := &l.variables[i]
+		if !v.unread {
+			continue
+		}
+		value, err := hex.DecodeString(string(row[0].value))
+		if err != nil {
+			return false
+		}
+		*v = variable{name: v.name, value: string(value)}
+		if row[0].null {
+			v.value, v.raw = "NULL", true
+		}
+		row = row[1:]
+	}
+	return true
+}
+
 // columnType is what a column definition says of a value.
 type columnType struct {
 	kind     byte
@@ -261,7 +299,7 @@ func (c *Core) splitFetched(b []byte) (types []columnType, row []field, ok bool)
 		return nil, nil, false
 	}
 	count, _, ok := wire.ReadLenEnc(payload)
-	if !ok || count == 0 || count > 1+3*maxUserVariables {
+	if !ok || count == 0 || count != uint64(1+3*len(c.ledger.users.list)+c.ledger.unread()) {
 		return nil, nil, false
 	}
 	for range count {
@@ -289,7 +327,8 @@ func (c *Core) splitFetched(b []byte) (types []columnType, row []field, ok bool)
 		if !ok {
 			return nil, nil, false
 		}
-		row, payload = append(row, field{value: v}), payload[n:]
+		// Under character_set_results=ucs2 and the like all is in that: ASCII, but for the strings themselves, which are not used.
+		row, payload = append(row, field{value: bytes.ReplaceAll(v, []byte{0}, nil)}), payload[n:]
 	}
 	return types, row, true
 }

@@ -70,6 +70,8 @@ var kinds = []struct {
 	{4, generator.insert}, {5, generator.failing}, {4, generator.literal}, {3, generator.several},
 	{1, generator.reset}, {1, generator.option}, {2, generator.special}, {2, generator.routine},
 	{1, generator.pinning}, {1, generator.locks},
+	{4, generator.comments}, {4, generator.preparedChange}, {3, generator.immediate}, {4, generator.sideways}, {4, generator.readings},
+	{1, generator.dropSchema}, {1, generator.dump},
 }
 
 func one(s step) []step { return []step{s} }
@@ -279,7 +281,7 @@ func (g generator) special() []step {
 		return one(query("SET rand_seed1=%d, rand_seed2=7", g.IntN(1000)).holding("clock"))
 	default:
 		if g.place.flavor == mysqltest.MariaDB {
-			return one(query("SET STATEMENT %s FOR SELECT 1", g.pick("sort_buffer_size=100000", "sql_mode='ANSI', max_statement_time=100", "time_zone='+03:00'")))
+			return one(query("SET STATEMENT %s FOR SELECT 1", g.pick("sort_buffer_size=100000", "sql_mode='ANSI', max_statement_time=100", "time_zone='+03:00'")).holding("unknown"))
 		}
 		return one(query("SELECT /*+ SET_VAR(sort_buffer_size=100000) */ 1"))
 	}

@@ -37,6 +37,40 @@ var knownSequences = []known{
 	{name: "set_names_collate_prepared", steps: []step{
 		{kind: kindPrepare, sql: "SET NAMES latin1 COLLATE latin1_bin"}, {kind: kindExecute}, {kind: kindClose}, move,
 	}},
+	{name: "character_set_without_a_scope", charset: 8, steps: []step{
+		query("SET collation_connection='utf8mb4_unicode_ci'"), query("SET @@character_set_connection=binary"), move, kill,
+	}},
+	{name: "client_character_set_without_a_scope", steps: []step{query("SET @@character_set_client=gbk"), query("SELECT '\xe5\\', @a:=5 -- '"), move}},
+	{name: "variables_by_expression", steps: []step{query("SET @@max_seeks_for_key=1000+5, max_heap_table_size=20000+@@sort_buffer_size"), move}},
+	{name: "variables_by_expression_lost", pin: "unknown", steps: []step{query("SET @@max_seeks_for_key=1000+5").holding("unknown"), kill, ping}},
+	{name: "variables_in_ucs2", steps: []step{query("SET @@max_seeks_for_key=1000+5, @a='ä', @b=1+1, @@character_set_results=ucs2"), move}},
+	{name: "comments_of_other_versions", steps: []step{
+		query("/*!99999 SET NAMES latin1 COLLATE latin1_bin, @a=5 */"), query("/*!99999 SET ROLE reader */"), query("/*!99999 PREPARE p1 FROM 'SELECT 1' */"),
+		query("/*!99999 SET max_seeks_for_key=77 */"), query("/*!50503 SET NAMES utf8mb4 COLLATE utf8mb4_bin */"), move, ping, kill,
+	}, flavor: "mariadb"},
+	{name: "comments_of_other_versions_mysql", steps: []step{
+		query("/*!99999 SET NAMES latin1 COLLATE latin1_bin, @a=5 */"), query("/*M! PREPARE p1 FROM 'SELECT 1' */"),
+		query("/*!99999 SET max_seeks_for_key=77 */"), query("/*!80000 SET NAMES utf8mb4 COLLATE utf8mb4_bin, max_seeks_for_key=99 */"), move, ping, kill,
+	}, flavor: "mysql"},
+	{name: "comment_within_a_statement", pin: "unknown", steps: []step{
+		query("SET sort_buffer_size=70000 /*!99999 , NAMES latin1 COLLATE latin1_bin */").holding("unknown"), move, ping,
+	}},
+	{name: "prepared_text_without_a_scope", pin: "unknown", flavor: "mariadb", steps: []step{
+		query("PREPARE p1 FROM 'SET @@sort_buffer_size=77001'"), query("EXECUTE p1").holding("unknown"), move, ping,
+	}},
+	{name: "set_statement_for_set", pin: "unknown", flavor: "mariadb", steps: []step{
+		query("SET STATEMENT sort_buffer_size=100000 FOR SET SESSION read_buffer_size=50000").holding("unknown"), move, ping,
+	}},
+	{name: "word_for_a_time", flavor: "mariadb", steps: []step{query("SET system_versioning_asof='2030-01-01 00:00:00'"), query("SET system_versioning_asof=DEFAULT"), move}},
+	{name: "procedure_that_fails", pin: "routine", steps: []step{query("CALL app.fails(5)").holding("routine"), move, ping}},
+	{name: "function_that_fails", pin: "routine", steps: []step{query("SELECT app.sets_and_fails(a) FROM app.rows4").holding("routine"), move, ping}},
+	{name: "function_that_fails_eof", pin: "routine", plain: true, steps: []step{query("SELECT app.sets_and_fails(a) FROM app.rows4").holding("routine"), move, ping}},
+	{name: "text_that_changes_its_own_reading", steps: []step{query(`SET sql_mode='NO_BACKSLASH_ESCAPES', @a='\'', @b='y'`), move}},
+	{name: "several_statements_refused", steps: []step{{kind: kindOption, slot: 1}, query("SET ROLE reader; SELECT 1"), move}},
+	{name: "schema_dropped", steps: []step{query("CREATE DATABASE IF NOT EXISTS app_gone"), query("USE app_gone"), query("DROP DATABASE app_gone"), move, kill}},
+	{name: "schema_dropped_under_a_statement", pin: "unknown", steps: []step{
+		query("PREPARE p1 FROM 'SELECT 1'"), query("CREATE DATABASE IF NOT EXISTS app_left"), query("USE app_left"), query("DROP DATABASE app_left").holding("unknown"), move, ping,
+	}},
 	{name: "set_character_set", steps: []step{query("SET NAMES utf8mb4 COLLATE utf8mb4_bin"), query("SET CHARACTER SET latin1"), move}},
 	{name: "schema_in_another_character_set", charset: 8, steps: []step{query("USE `app_\xe9`"), move, query("SELECT '\xe9'"), kill, {kind: kindReset}, move}},
 	{name: "schema_in_another_character_set_left", charset: 8, steps: []step{query("USE `app_\xe9`"), move, ping, query("USE app_two"), {kind: kindReset}, query("SELECT '\xe9'")}},
@@ -120,6 +154,7 @@ var knownSequences = []known{
 	{name: "cursor_read_to_its_end", steps: []step{
 		{kind: kindPrepare, slot: slots, sql: "SELECT a, b FROM app.rows4"}, {kind: kindExecute, slot: slots, cursor: true}, {kind: kindFetch, slot: slots, count: 9}, move,
 	}},
+	{name: "user_variables_typed_null_prepared", steps: []step{query("PREPARE p2 FROM 'SET @b=?'"), query("SELECT COUNT(@b := a) FROM app.rows4"), move}},
 	{name: "temporary_table", pin: "temporary_table", steps: []step{query("CREATE TEMPORARY TABLE app.known1 (a INT)").holding("temporary_table"), move, ping}},
 	{name: "temporary_table_dropped", steps: []step{query("CREATE TEMPORARY TABLE app.known2 (a INT)"), query("DROP TEMPORARY TABLE app.known2"), move}},
 	{name: "get_lock", pin: "named_lock", steps: []step{query("SELECT GET_LOCK('known1', 0)").holding("named_lock"), move, ping}},

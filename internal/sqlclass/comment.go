@@ -59,18 +59,36 @@ func (l *lexer) block() {
 	}
 	l.sawExec = true
 	l.pos += mark + 1
+	digits := 0
+	for digits < 6 && byteClass[l.peek(digits)]&classDigit != 0 {
+		digits++
+	}
+	version := l.src[l.pos : l.pos+digits]
+	l.sawSome = l.sawSome || mark == 3 || digits == 6 || digits == 5 && string(version) > oldestVersion
 	if l.skipExec {
 		l.closing(1)
 		return
 	}
 	l.inExec = true
-	digits := 0
-	for digits < 6 && byteClass[l.peek(digits)]&classDigit != 0 {
-		digits++
-	}
 	if digits >= 5 {
 		l.pos += digits
 	}
+}
+
+// oldestVersion is that of the oldest server: an executable comment for it is run by all. MariaDB skips 50700 to 99999.
+const oldestVersion = "50600"
+
+// Conditional reports whether sql has executable comments that some servers run and others skip, such as /*!50701 or
+// MariaDB's /*M!: what is in them may not have happened.
+func Conditional(sql []byte, opt Options) bool {
+	if !bytes.Contains(sql, commentOpen) {
+		return false
+	}
+	r := reader{}
+	r.lex.init(sql, opt)
+	for r.next().kind != tokenEnd {
+	}
+	return r.lex.sawSome
 }
 
 // closing skips to behind the end of a comment. A skipped executable comment may

@@ -75,6 +75,19 @@ func TestPreparedText(t *testing.T) {
 	}
 }
 
+func TestConditional(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"SET NAMES utf8": false, "SET @a=1 /* !80000 */": false, "/*! SET @a=1 */": false, "/*!40101 SET NAMES utf8 */": false,
+		"/*!50600 SET @a=1 */": false, "/*!50601 SET @a=1 */": true, "/*!50701 SET @a=1 */": true, "SET @a=1 /*!100100 , @b=2 */": true,
+		"/*M! SET @a=1 */": true, "/*M!100100 SET @a=1 */": true, "SELECT '/*!80000 1 */'": false, "-- /*!80000\nSELECT 1": false,
+		"SET /*!40101 @a=1, */ @b=2 /*!99999": true, "/*!080016 SELECT 1 */": true, "/*!5060 SELECT 1 */": false, "/*!": false,
+	} {
+		if got := Conditional([]byte(sql), Options{}); got != want {
+			t.Errorf("%s: %v", sql, got)
+		}
+	}
+}
+
 func TestKillTarget(t *testing.T) {
 	tests := []struct{ sql, want string }{
 		{"KILL 5", "connection 5 5"},

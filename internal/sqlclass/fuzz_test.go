@@ -1,6 +1,7 @@
 package sqlclass
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -117,6 +118,9 @@ func FuzzExtract(f *testing.F) {
 		SessionSets(sql, opt)
 		PreparedText(sql, opt)
 		DeallocatedName(sql, opt)
+		if Conditional(sql, opt) && !bytes.Contains(sql, commentOpen) {
+			t.Errorf("%q: conditional without a comment", sql)
+		}
 		if k, ok := KillTarget(sql, opt); ok && (k.Start >= k.End || k.End > k.Stop || k.More != (k.Stop < len(sql))) {
 			t.Errorf("%q: target %d:%d of %d", sql, k.Start, k.End, k.Stop)
 		}

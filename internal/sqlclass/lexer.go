@@ -49,6 +49,7 @@ type lexer struct {
 
 	inExec    bool // inside an executable comment
 	sawExec   bool // there was an executable comment
+	sawSome   bool // and one that only some servers run
 	sawEscape bool // there was a backslash within quotes
 	sawDollar bool // there were dollar quotes
 	unclosed  int  // how many dollar quotes had no end

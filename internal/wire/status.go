@@ -14,6 +14,7 @@ const (
 	StatusPSOutParams         Status = 0x1000
 	StatusInTransReadonly     Status = 0x2000
 	StatusSessionStateChanged Status = 0x4000
+	StatusAnsiQuotes          Status = 0x8000 // MariaDB
 )
 
 // Has reports whether all bits of f are set.
