@@ -62,7 +62,7 @@ leaks: ## 100,000 connections that come and go in all ways, on each flavour; LEA
 	scripts/install-test-deps
 	ONEWRITER_LEAKS=$(or $(LEAKS),100000) go test -count=1 -timeout 2h -v -run TestNothingIsLeftBehind ./integration | grep -v '^=== '
 
-suites: build ## drivers' own tests, directly and through onewriter; SUITE=go|pymysql|mysql2|mariadb-node FLAVOR=mysql
+suites: build ## drivers' own tests, directly and through onewriter; SUITE=go|pymysql|mysql2|mariadb-node|php|c|dbd-mariadb|dbd-mysql FLAVOR=mysql
 	scripts/install-test-deps --servers
 	go run ./integration/clients/suites -flavor $(or $(FLAVOR),mariadb) -- scripts/driver-suite $(or $(SUITE),go)
 

@@ -184,8 +184,9 @@ func firstPlugin(s auth.Secret, greeting string) string {
 	return auth.PluginNative
 }
 
-// ChangeUser logs in as another user on the same connection (COM_CHANGE_USER); the connection must be idle. After an
-// error it must be closed. Results and errors are those of Greeted.Login.
+// ChangeUser logs in as another user on the same connection (COM_CHANGE_USER); the connection must be idle. Results and errors
+// are those of Greeted.Login. After an error the connection must be closed, except that a *wire.ServerError of MariaDB leaves it
+// to the user that it had, with its schema and otherwise reset.
 func (c *Conn) ChangeUser(ctx context.Context, p LoginParams) ([]byte, error) {
 	pc := wire.NewPacketConn(c.Conn)
 	command := wire.ChangeUser{

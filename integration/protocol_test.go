@@ -33,7 +33,7 @@ func TestProtocol(t *testing.T) {
 				{"long data", longData},
 				{"error amid a result", errorAmidResult},
 				{"kill query", killQuery},
-				{"change of user", changeUser},
+				{"change of user", func(t *testing.T, o *onewriter) { changeUser(t, f, o) }},
 				{"TLS and plain", tlsAndPlain},
 			} {
 				t.Run(c.name, func(t *testing.T) { c.run(t, o) })
@@ -337,7 +337,7 @@ func killQuery(t *testing.T, o *onewriter) {
 	}
 }
 
-func changeUser(t *testing.T, o *onewriter) {
+func changeUser(t *testing.T, f mysqltest.Flavor, o *onewriter) {
 	root := primaryDB(t, o)
 	mustExec(t, root, "CREATE USER 'second'@'%' IDENTIFIED BY 'second-secret'")
 	mustExec(t, root, "GRANT ALL ON app.* TO 'second'@'%'")
@@ -348,8 +348,12 @@ func changeUser(t *testing.T, o *onewriter) {
 	r.exec("SET @v = 1")
 	cu := wire.ChangeUser{User: "second", Database: "others", Charset: 45, Plugin: "mysql_native_password"}
 	cu.Auth = scramble(cu.Plugin, "second-secret", r.salt)
+	greeted := r.salt
 	r.send(cu.AppendTo(nil, rawCapabilities)...)
 	r.prove("second-secret")
+	if f == mysqltest.MariaDB && !bytes.Equal(r.salt, greeted) {
+		t.Error("the salt of mysql_native_password is not that of the greeting, which libmariadb answers")
+	}
 	if got := r.text("SELECT CONCAT_WS(',', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), DATABASE(), @v IS NULL)"); got[0] != "second,others,1" {
 		t.Errorf("after the change of user: %q", got)
 	}
@@ -357,13 +361,51 @@ func changeUser(t *testing.T, o *onewriter) {
 	if got := r.text("SELECT CONCAT_WS(',', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), DATABASE(), @@sql_mode LIKE '%ANSI%')"); got[0] != "second,others,0" {
 		t.Errorf("after change of user and switchover: %q", got)
 	}
-	bad := wire.ChangeUser{User: "second", Database: "others", Charset: 45, Plugin: "mysql_native_password"}
-	bad.Auth = scramble(bad.Plugin, "wrong", r.salt)
-	r.send(bad.AppendTo(nil, rawCapabilities)...)
-	p := r.answer("wrong")
-	if e, err := wire.ParseErr(p); p[0] != 0xff || err != nil || e.Code != 1045 {
-		t.Errorf("change of user with a wrong password: %q", p)
+	refusedChanges(t, f, r, func() { o.mustSwitch("{}") })
+}
+
+// refusedChanges tries to become a user that the server refuses. MySQL hangs up then, MariaDB goes on with the user before,
+// reset and with the server's character sets, and takes three of them.
+func refusedChanges(t *testing.T, f mysqltest.Flavor, r *raw, move func()) {
+	t.Helper()
+	refuse := func(code uint16, schema string) {
+		t.Helper()
+		r.send(wire.ChangeUser{User: "second", Database: schema, Charset: 45, Plugin: "mysql_native_password"}.AppendTo(nil, rawCapabilities)...)
+		password := "wrong"
+		if code == 1044 {
+			password = "second-secret"
+		}
+		wantErr(t, "refused change of user", r.answer(password), code)
 	}
+	r.exec("SET NAMES cp1250 COLLATE cp1250_bin")
+	r.exec("SET sql_mode='ANSI', @v=1, autocommit=0")
+	if f == mysqltest.MySQL {
+		refuse(1045, "others")
+		r.send(wire.ComPing)
+		if p, err := r.read(); err == nil {
+			t.Errorf("after a refused change of user: %q", p)
+		}
+		return
+	}
+	state := func(what string) {
+		t.Helper()
+		const want = "second,others,1,1,1,0,1,1"
+		if got := r.text("SELECT CONCAT_WS(',', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), DATABASE(), @@character_set_client=@@global.character_set_client," +
+			" @@collation_connection=@@global.collation_connection, @@character_set_results=@@global.character_set_results," +
+			" @@sql_mode LIKE '%ANSI%', @v IS NULL, @@autocommit=1)"); got[0] != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	refuse(1045, "others")
+	state("after a refused change of user")
+	refuse(1044, "mysql")
+	state("after a change of user to a schema that it may not use")
+	refuse(1045, "others")
+	r.send(wire.ChangeUser{User: "second", Charset: 45, Plugin: "mysql_native_password"}.AppendTo(nil, rawCapabilities)...)
+	wantErr(t, "a change of user after three refusals", r.answer("second-secret"), 1047)
+	state("after too many changes of user")
+	move()
+	state("after refused changes of user and a switchover")
 }
 
 // primaryDB is a pool of root at the server that is primary now.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/onewriter/onewriter/backend"
 	"github.com/onewriter/onewriter/internal/auth"
 	"github.com/onewriter/onewriter/internal/wire"
 	"github.com/onewriter/onewriter/router"
@@ -29,11 +30,22 @@ func (s *clientSession) changeUser() error {
 		s.late, s.writeBy = true, 0
 	}()
 
+	before := s.login
+	refused := false
 	s.login.User, s.login.Database, s.login.Attrs = cu.User, cu.Database, s.attributes(cu.Attrs)
 	if cu.Charset != 0 {
 		s.login.Charset = cu.Charset
 	}
-	result, err := s.prove(ctx, auth.Request{Client: client, Plugin: cu.Plugin, Switch: true, DefaultPlugin: w.conn.AuthPlugin}, w.conn.ChangeUser)
+	result, err := s.prove(ctx, auth.Request{Client: client, Plugin: cu.Plugin, Switch: true, DefaultPlugin: w.conn.AuthPlugin},
+		func(ctx context.Context, p backend.LoginParams) (ok []byte, err error) {
+			ok, err = w.conn.ChangeUser(ctx, p)
+			refused = errors.As(err, new(*wire.ServerError)) && !errors.As(err, new(*auth.UnsupportedPluginError))
+			return ok, err
+		})
+	if err != nil && refused && s.flavor == session.MariaDB {
+		s.login = before
+		return s.remain(client, err)
+	}
 	if err != nil {
 		return refuseChange(client, err)
 	}
@@ -67,7 +79,21 @@ func (s *clientSession) takeChangeUser() (wire.ChangeUser, error) {
 	return cu, nil
 }
 
-// refuseChange tells the client why it cannot change to that user. Servers hang up then.
+// remain tells the client why it cannot change to that user, and goes on with the one that it is: MariaDB keeps the connection.
+func (s *clientSession) remain(client *wire.PacketConn, refusal error) error {
+	s.engaged = false
+	s.core.ChangeRefused()
+	payload, _ := asClientError(refusal)
+	if err := client.WritePacket(payload); err != nil {
+		return err
+	}
+	if err := s.setUp(); err != nil && !errors.As(err, new(*unreachableError)) {
+		return errors.Join(errMidResponse, err) // the client has its answer
+	}
+	return nil
+}
+
+// refuseChange tells the client why it cannot change to that user, and that is the end: MySQL hangs up then.
 func refuseChange(client *wire.PacketConn, err error) error {
 	if errors.As(err, new(*clientError)) || errors.As(err, new(*wire.ServerError)) {
 		payload, _ := asClientError(err)

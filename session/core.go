@@ -198,6 +198,18 @@ func (c *Core) Discard() bool {
 	return c.Pins() == 0
 }
 
+// ChangeRefused says that MariaDB has refused a change of user: it has reset the connection, with the character sets of the
+// server instead of those of the login, and leaves it to the user that it had (10.11). Attach is to follow, on the same server
+// connection.
+func (c *Core) ChangeRefused() {
+	c.ledger.clear()
+	c.stmts.clear()
+	c.asked = trackers{}
+	for _, name := range []string{"character_set_client", "character_set_results", "collation_connection"} {
+		c.ledger.variables = append(c.ledger.variables, variable{name: name, value: "DEFAULT", raw: true})
+	}
+}
+
 // Schema is the session's default schema, "" for none.
 func (c *Core) Schema() string { return c.ledger.schema }
 

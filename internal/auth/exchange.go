@@ -16,14 +16,15 @@ type BackendLogin func(ctx context.Context, secret Secret) (ok []byte, err error
 type Request struct {
 	Client *wire.PacketConn
 	User   string
-	// Auth and Plugin are the client's first answer, to Salt. For COM_CHANGE_USER leave Auth nil and set Switch.
+	// Auth and Plugin are the client's first answer, to Salt. For COM_CHANGE_USER leave Auth nil, and set Switch; Salt is
+	// that of the connection's greeting.
 	Auth   []byte
 	Plugin string
 	Salt   [wire.SaltLen]byte
 	// CanSwitch tells that the client has wire.ClientPluginAuth; one without speaks mysql_native_password only.
 	CanSwitch bool
 	// Switch makes the exchange start with a switch request whatever the client sent. Backend is then called once at
-	// most: servers hang up after a failed COM_CHANGE_USER.
+	// most: MySQL hangs up after a failed COM_CHANGE_USER, and MariaDB counts them.
 	Switch bool
 	// DefaultPlugin is the plugin that the greeting named: what an unknown user is asked with.
 	DefaultPlugin string
@@ -177,12 +178,17 @@ func (x *exchange) refuse(ctx context.Context) (Result, error) {
 	return x.finish(ctx, wrongSecret())
 }
 
-// ask makes sure that reply is the client's answer to plugin: it switches when the client answered for another one.
+// ask makes sure that reply is the client's answer to plugin: it switches when the client answered for another one. A
+// connection has one salt for mysql_native_password, as with servers: in a change of user MariaDB Connector/C 3.3 answers the
+// one that it knows, whatever the switch request says.
 func (x *exchange) ask(plugin string) error {
 	if x.plugin == plugin && !x.Switch {
 		return nil
 	}
 	salt := NewSalt()
+	if plugin == PluginNative {
+		salt = x.Salt
+	}
 	data := append(salt[:], 0)
 	if plugin == PluginClear {
 		data = nil

@@ -51,9 +51,10 @@ func run(ctx context.Context, flavor, program string, command []string) (err err
 	defer func() { _ = s.Close() }()
 	direct := s.Pair.Servers[0]
 	for _, q := range []string{
-		"CREATE DATABASE " + database + " DEFAULT CHARACTER SET utf8mb4", "CREATE USER '" + account + "'@'%' IDENTIFIED BY '" + password + "'",
+		"CREATE DATABASE " + database + " DEFAULT CHARACTER SET utf8mb4", "CREATE DATABASE IF NOT EXISTS test", "CREATE USER '" + account + "'@'%' IDENTIFIED BY '" + password + "'",
 		"GRANT ALL ON *.* TO '" + account + "'@'%' WITH GRANT OPTION",
 		"SET GLOBAL auto_increment_increment=1, auto_increment_offset=1", // suites expect ids without gaps
+		"SET GLOBAL log_bin_trust_function_creators=1",
 	} {
 		if _, err := direct.DB().ExecContext(ctx, q); err != nil {
 			return fmt.Errorf("%s: %w", q, err)

@@ -155,5 +155,10 @@ again = connect()
 ac = again.cursor()
 ac.execute("SELECT COUNT(*) FROM t")
 say("again", ac.fetchall())
+if module == "MySQLdb":
+    ac.execute("SET @x = 1")
+    again.change_user(user, password, "app")  # libmariadb answers with the salt that it knows
+    ac.execute("SELECT CURRENT_USER(), DATABASE(), @x")
+    say("changed user", ac.fetchall())
 again.close()
 say("done")
