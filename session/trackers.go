@@ -82,7 +82,7 @@ func (t *trackers) learn(text []byte, o sqlclass.Options, ok bool) {
 
 func (t *trackers) set(name string, s sqlclass.Assignment) {
 	if !s.Literal {
-		t.everything = true
+		t.open(name)
 		return
 	}
 	value := strings.ToLower(strings.Trim(s.Value, `'"`))
@@ -101,6 +101,20 @@ func (t *trackers) set(name string, s sqlclass.Assignment) {
 			t.variables = names(value)
 			t.everything = t.everything || len(t.variables) > maxNamed
 		}
+	}
+}
+
+// open lets all of a tracker's reports through, because the value that the client has given it is not in the text.
+func (t *trackers) open(name string) {
+	switch name {
+	case "session_track_state_change":
+		t.state = true
+	case "session_track_schema":
+		t.noSchema = false
+	case "session_track_transaction_info":
+		t.txn, t.txnChars = true, true
+	case "session_track_system_variables":
+		t.variables, t.all = nil, true
 	}
 }
 

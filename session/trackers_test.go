@@ -28,7 +28,10 @@ func TestTrackingClientSeesWhatItAskedFor(t *testing.T) {
 		{[]string{"SET session_track_system_variables='*'", "SET session_track_system_variables=DEFAULT"}, [][]byte{schema, autocommit}},
 		{[]string{"SET session_track_system_variables='" + numbered("v%d,", 200_000) + "'"}, [][]byte{all}},
 		{[]string{"SET GLOBAL session_track_state_change=1"}, [][]byte{schema, autocommit}},
-		{[]string{"SET session_track_system_variables=CONCAT(@@session_track_system_variables, ',sql_mode')"}, [][]byte{all}},
+		{[]string{"SET session_track_system_variables=CONCAT(@@session_track_system_variables, ',sql_mode')"}, [][]byte{schema, autocommit, mode}},
+		{[]string{"SET session_track_system_variables=@saved", "SET session_track_system_variables=''"}, [][]byte{schema}},
+		{[]string{"SET session_track_transaction_info=@saved"}, [][]byte{schema, txn, chars, autocommit}},
+		{[]string{"SET session_track_state_change=@saved", "SET session_track_schema=@saved"}, [][]byte{schema, state, autocommit}},
 	} {
 		r := newRig(t, Config{Flavor: MySQL, Client: serverCaps, Server: serverCaps})
 		for _, s := range c.sets {

@@ -269,7 +269,7 @@ func (s *Server) setRootPassword(ctx context.Context) error {
 		}
 	}
 	host := "127.0.0.1"
-	if s.opts.Config["skip-name-resolve"] == "0" {
+	if s.opts.Config["skip-name-resolve"] == "OFF" {
 		host = "localhost"
 	}
 	for _, q := range append([]string{"SET SESSION sql_log_bin=0"}, s.in.rootAccount(host)...) {

@@ -27,12 +27,12 @@ type sides struct {
 // config are the servers' options: those that tests are written for, as far as they don't concern replication.
 func config(f mysqltest.Flavor) map[string]string {
 	m := map[string]string{
-		"skip-name-resolve": "0", "auto-increment-increment": "1", "auto-increment-offset": "1", "connect-timeout": "60",
+		"skip-name-resolve": "OFF", "auto-increment-increment": "1", "auto-increment-offset": "1", "connect-timeout": "60",
 		"log-bin-trust-function-creators": "1", "key-buffer-size": "1M", "sort-buffer-size": "256K", "max-heap-table-size": "1M",
 		"max-connections": "151", "max-allowed-packet": "16M",
 	}
 	if f == mysqltest.MySQL {
-		m["secure-file-priv"] = ""
+		m["secure-file-priv"] = "/"
 		return m
 	}
 	m["plugin-load-add"] = "metadata_lock_info;auth_ed25519;locales;query_response_time;disks"
