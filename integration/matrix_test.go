@@ -158,6 +158,7 @@ func matrixSchema(t *testing.T, f mysqltest.Flavor, pair *mysqltest.Pair, o *one
 		"CREATE PROCEDURE app.outs(IN a INT, OUT b INT, INOUT c VARCHAR(20)) BEGIN SELECT a; SET b = a * 2; SET c = CONCAT(c, '!'); END",
 		"CREATE PROCEDURE app.fails() BEGIN SELECT 1; SELECT * FROM app.nowhere; END",
 		"CREATE PROCEDURE app.quiet() BEGIN SET @x = 1; END",
+		"CREATE PROCEDURE app.walks() BEGIN DECLARE v INT; DECLARE c CURSOR FOR SELECT id FROM app.altered; OPEN c; FETCH c INTO v; SELECT v; FETCH c INTO v; SELECT v; CLOSE c; END",
 		"CREATE PROCEDURE app.loops(IN n INT) BEGIN DECLARE i INT DEFAULT 0; WHILE i < n DO SELECT i; SET i = i + 1; END WHILE; END",
 	} {
 		mustExec(t, root, q)
@@ -232,7 +233,7 @@ var matrixCases = []matrixCase{
 	{name: "returning", only: onMariaDB, run: sqls(unlogged, "INSERT INTO sink VALUES (NULL, 'a') RETURNING v", "DELETE FROM sink RETURNING v", "TRUNCATE sink")},
 	{name: "several statements", run: sqls("SELECT 1; SELECT 2", "DO 1; SELECT 2; DO 3", "SELECT 1; nonsense; SELECT 3", "SELECT 1; SELECT * FROM nowhere; SELECT 3", "DO 1;;", "SET @a=1; SET @b=2; SELECT @a+@b",
 		"SELECT * FROM numbers LIMIT 700; SELECT 2 WHERE 1=0; CALL results(3); SELECT 4", "USE mysql; SELECT DATABASE(); USE app; SELECT DATABASE()", "BEGIN; SELECT 1; ROLLBACK")},
-	{name: "procedures", run: sqls("CALL results(5)", "CALL quiet()", "CALL fails()", "CALL outs(1, @b, @c)", "SELECT @b, @c", "CALL loops(0)", "CALL loops(300)", "CALL nowhere()", "SELECT 1")},
+	{name: "procedures", run: sqls("CALL results(5)", "CALL quiet()", "CALL fails()", "CALL outs(1, @b, @c)", "SELECT @b, @c", "CALL walks()", "CALL loops(0)", "CALL loops(300)", "CALL nowhere()", "SELECT 1")},
 	{name: "error amid a result", run: sqls(
 		"SELECT REPEAT('x', 100), (SELECT 1 FROM numbers u WHERE u.id = n.id UNION ALL SELECT 1 FROM numbers v WHERE v.id = n.id AND n.id >= 1990) FROM numbers n ORDER BY n.id",
 		"SELECT 1",
@@ -285,10 +286,13 @@ var matrixCases = []matrixCase{
 		c.sql("SELECT 1")
 	}},
 	{name: "execute without parameters", run: func(c *talk) {
-		for _, q := range []string{"SELECT 1 UNION SELECT 2", "DO 1", "SELECT * FROM numbers LIMIT 5", "CALL results(4)", "CALL quiet()", "SHOW TABLES", "COMMIT", "SET @x=1", "CALL fails()"} {
+		for _, q := range []string{"SELECT 1 UNION SELECT 2", "DO 1", "SELECT * FROM numbers LIMIT 5", "CALL results(4)", "CALL quiet()", "SHOW TABLES", "COMMIT", "SET @x=1", "CALL fails()", "CALL walks()"} {
 			id := c.id(c.do(append([]byte{wire.ComStmtPrepare}, q...)...))
 			c.do(c.executing(id, 0, true)...)
 			c.do(c.executing(id, 0, true)...)
+			if strings.HasPrefix(q, "CALL") {
+				c.do(c.executing(id, 1, true)...) // a cursor that there can't be
+			}
 			c.mute(statement(wire.ComStmtClose, id)...)
 		}
 	}},

@@ -21,6 +21,8 @@ func TestProtocol(t *testing.T) {
 	for _, f := range bothFlavors {
 		t.Run(f.String(), func(t *testing.T) {
 			pair, o := startPair(t, mysqltest.PairOptions{Flavor: f, Fast: true}, "")
+			noticed := hangUpAmidStatement(t, pair.Servers[0], o)
+			defer noticed() // it takes seconds, in which other things can be done
 			for _, c := range []struct {
 				name string
 				run  func(*testing.T, *onewriter)
@@ -44,6 +46,27 @@ func TestProtocol(t *testing.T) {
 				t.Run("mysql_native_password", func(t *testing.T) { nativePassword(t, o) })
 			}
 		})
+	}
+}
+
+// hangUpAmidStatement lets a client hang up while its statement sleeps. What it gives waits until the server has heard of it,
+// which servers look for every five seconds, and ends the statement.
+func hangUpAmidStatement(t *testing.T, server *mysqltest.Server, o *onewriter) (noticed func()) {
+	t.Helper()
+	v := newVictim(t, o.primary, mysqltest.AppUser, mysqltest.AppPassword)
+	v.sleep(server, "abandoned")
+	_ = v.conn.Close()
+	return func() {
+		t.Helper()
+		deadline := time.Now().Add(20 * time.Second)
+		for n := 1; n > 0; time.Sleep(100 * time.Millisecond) {
+			if err := server.DB().QueryRow("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP%/* abandoned */'").Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the statement of a client that has hung up still runs")
+			}
+		}
 	}
 }
 

@@ -92,6 +92,7 @@ func (c *Cluster) Run(ctx context.Context, grace time.Duration) error {
 	g.Go(func() error { return c.survey(gctx) })
 	g.Go(func() error { c.usher(gctx); return nil })
 	g.Go(func() error { c.warmer(gctx); return nil })
+	g.Go(func() error { c.watchLeft(gctx); return nil })
 	if c.config.Limits.IdleTimeout > 0 {
 		g.Go(func() error { c.sweep(gctx); return nil })
 	}

@@ -206,6 +206,12 @@ func quietUnder(conn net.Conn) bool {
 
 // peek looks for a byte without taking it: 0 and no error is the end of the connection, EAGAIN that nothing came.
 func peek(conn net.Conn) (n int, err error) {
+	var b [1]byte
+	return peekInto(conn, b[:])
+}
+
+// peekInto is peek for as many bytes as b has room for.
+func peekInto(conn net.Conn, b []byte) (n int, err error) {
 	for {
 		t, ok := conn.(interface{ NetConn() net.Conn }) // compression, TLS
 		if !ok {
@@ -222,8 +228,7 @@ func peek(conn net.Conn) (n int, err error) {
 		return 0, err
 	}
 	cerr := raw.Control(func(fd uintptr) {
-		var b [1]byte
-		n, _, err = unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		n, _, err = unix.Recvfrom(int(fd), b, unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	})
 	return n, errors.Join(err, cerr)
 }

@@ -59,6 +59,7 @@ type clientSession struct {
 	formerIDs []uint32
 	overdue   atomic.Uint64 // 1 more than commands, when the sweep found the session idle
 	seen      lastSeen      // owned by the sweep
+	atCommand uint64        // owned by watchLeft: commands when it last looked, 0 if the session was idle
 
 	// owned by the session's goroutine
 	client    endpoint

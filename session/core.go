@@ -57,6 +57,7 @@ type Core struct {
 	cmd         Command
 	effects     sqlclass.Effect // of the command under way
 	stmt        *statement      // that the command under way is about
+	cursor      bool            // it is an execution that asks for a cursor
 	capture     *statement      // whose text is still being streamed
 	pass        int             // payload bytes of the command still to come from the client
 	cont        bool            // another packet of the same command follows
@@ -391,6 +392,9 @@ func (c *Core) Begin(buf []byte) (toServer []byte, n int) {
 	c.charsets, c.lexed = c.ledger.charsets, c.lexing()
 	c.tracker.Begin(c.cmd.Code)
 	pkt := buf[:n]
+	if c.cursor = asksCursor(c.cmd.Code, pkt); c.cursor {
+		c.tracker.AskCursor()
+	}
 	switch c.cmd.Code {
 	case wire.ComQuery:
 		if c.Streaming() && !harmlessWhenCut(c.cmd.Statement) {

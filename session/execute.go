@@ -42,6 +42,15 @@ func (c *Core) beginExecute(pkt []byte) []byte {
 	return c.withTypes(pkt, st)
 }
 
+// cursorTypes are the bits of an execution's flags that ask for a cursor.
+const cursorTypes = 0x07
+
+// asksCursor reports whether pkt, or what is there of it, is an execution that asks for a cursor.
+func asksCursor(command byte, pkt []byte) bool {
+	const flags = wire.HeaderSize + 1 + 4
+	return command == wire.ComStmtExecute && len(pkt) > flags && pkt[flags]&cursorTypes != 0
+}
+
 // address puts the server's id of st into pkt. "The one prepared last" stays where it means the same to the server: only with it
 // MariaDB refuses an execution without its parameters (1835); with a number it reads on behind the packet (10.11).
 func (c *Core) address(pkt []byte, st *statement) {

@@ -140,7 +140,7 @@ func (c *Core) setStatus(s wire.Status) {
 	}
 	switch c.cmd.Code {
 	case wire.ComStmtExecute:
-		c.stmts.setCursor(c.stmt, s.Has(wire.StatusCursorExists) && !s.Has(wire.StatusLastRowSent))
+		c.stmts.setCursor(c.stmt, c.cursor && s.HasCursor() && !s.Has(wire.StatusLastRowSent))
 	case wire.ComStmtFetch:
 		if s.Has(wire.StatusLastRowSent) {
 			c.stmts.setCursor(c.stmt, false)

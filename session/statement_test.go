@@ -234,7 +234,11 @@ func TestCursorAndLongDataPin(t *testing.T) {
 	r.wantPins(PinLongData)
 	cursor := wire.StatusCursorExists | wire.StatusAutocommit
 	open := append(append(packet(1, 1), packet(2, 3, 'd', 'e', 'f')...), packet(3, 0xFE, 0, 0, byte(cursor), 0, 0, 0)...)
+	asking := execute(id, longType, 1, 0, 0, 0)
+	asking[wire.HeaderSize+5] = 1 // CURSOR_TYPE_READ_ONLY
 	r.run(execute(id, longType, 1, 0, 0, 0), open)
+	r.wantPins(0) // it is a cursor of some routine that is over
+	r.run(asking, open)
 	r.wantPins(PinCursor)
 	fetch := statementCommand(wire.ComStmtFetch, id, 1, 0, 0, 0)
 	r.run(fetch, append(packet(1, 0, 0, 1), packet(2, 0xFE, 0, 0, byte(cursor), 0, 0, 0)...))
@@ -242,11 +246,11 @@ func TestCursorAndLongDataPin(t *testing.T) {
 	last := wire.StatusLastRowSent
 	r.run(fetch, packet(1, 0xFE, 0, 0, byte(last), 0, 0, 0))
 	r.wantPins(0)
-	r.run(execute(id, longType, 1, 0, 0, 0), open)
+	r.run(asking, open)
 	r.wantPins(PinCursor)
 	r.run(statementCommand(wire.ComStmtReset, id), okay(2))
 	r.wantPins(0)
-	r.run(execute(id, longType, 1, 0, 0, 0), open)
+	r.run(asking, open)
 	r.run(statementCommand(wire.ComStmtClose, id), nil)
 	r.wantPins(0)
 }

@@ -19,3 +19,7 @@ const (
 
 // Has reports whether all bits of f are set.
 func (s Status) Has(f Status) bool { return s&f == f }
+
+// HasCursor reports whether s, of an answer to an execution that asked for a cursor, says that there is one. Nothing follows such
+// an answer: with StatusMoreResults the flag is of a cursor in a routine.
+func (s Status) HasCursor() bool { return s.Has(StatusCursorExists) && !s.Has(StatusMoreResults) }

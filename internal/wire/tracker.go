@@ -67,6 +67,7 @@ type Tracker struct {
 	columns  int  // of a PREPARE response, to come after the parameters
 	bare     bool // the definitions of a PREPARE response are left out
 	outs     bool // the rows are OUT parameters: the answer to the CALL itself follows
+	cursor   bool // the command asks for a cursor
 	status   Status
 }
 
@@ -80,7 +81,7 @@ func HasResponse(c byte) bool {
 
 // Begin expects the response to command c.
 func (t *Tracker) Begin(c byte) {
-	t.command, t.skip, t.cont, t.left, t.status, t.started, t.outs = c, 0, false, 0, 0, false, false
+	t.command, t.skip, t.cont, t.left, t.status, t.started, t.outs, t.cursor = c, 0, false, 0, 0, false, false, false
 	switch c {
 	case ComStmtClose, ComStmtSendLongData, ComQuit:
 		t.state = stDone
@@ -98,6 +99,10 @@ func (t *Tracker) Begin(c byte) {
 		t.state = stFirst
 	}
 }
+
+// AskCursor says that the command under way, an execution, asks for a cursor. In the answers to others the flag of one means
+// nothing: MariaDB sets it for what a routine selects while a cursor of its own is open (10.11).
+func (t *Tracker) AskCursor() { t.cursor = true }
 
 // AfterInfile expects the OK or ERR that follows a local file.
 func (t *Tracker) AfterInfile() { t.state = stFirst }
@@ -337,7 +342,7 @@ func (t *Tracker) takeEOF(payload []byte, next trackState) Found {
 	t.status = Status(binary.LittleEndian.Uint16(payload[3:]))
 	t.state = next
 	t.outs = next == stRows && t.status.Has(StatusPSOutParams)
-	if next == stRows && t.status.Has(StatusCursorExists) {
+	if next == stRows && t.cursor && t.status.HasCursor() {
 		t.state = stDone // the rows stay in the cursor
 	}
 	return Found{Mark: MarkEOF, Last: t.state == stDone}

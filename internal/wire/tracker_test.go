@@ -124,6 +124,8 @@ func queryCases(de bool) []trackCase {
 		{"251 columns", f, ComQuery, new(reply).packet(0xFC, 251, 0).defs(251, de, 0).end(de, 0).b, mid + end, 0},
 		{"out parameters", f, ComStmtExecute, new(reply).packet(1).defs(1, de, 0).packet(0, 0, 1).end(de, more|StatusPSOutParams).ok(0, 2).b, mid + end + " ok", 2},
 		{"out parameters of MySQL", f, ComStmtExecute, outsOfMySQL(de), mid + end + " ok", 2},
+		{"flag of a routine's cursor", f, ComQuery, new(reply).packet(1).defs(1, de, more|cursor).packet(1, '1').end(de, more|cursor).ok(HeaderOK, 0).b, mid + end + " ok", 0},
+		{"flag of a routine's cursor in an execution", f, ComStmtExecute, new(reply).packet(1).defs(1, de, more|cursor).packet(1, '1').end(de, more|cursor).ok(HeaderOK, 0).b, mid + end + " ok", 0},
 		{"cursor", f, ComStmtExecute, new(reply).packet(1).defs(1, true, 0).end(de, cursor).b, end, cursor},
 		{"optional: none", optional, ComQuery, cutDefs(de, 3, 0).packet(1, 'x', 1, 'y', 1, 'z').end(de, 0).b, mid + end, 0},
 		{"optional: full", optional, ComQuery, new(reply).packet(1, 1).defs(1, de, 0).packet(1, 'x').end(de, 0).b, mid + end, 0},
@@ -222,6 +224,9 @@ func otherCases(de bool) []trackCase {
 func follow(t testing.TB, c Features, command byte, b []byte, piece func(at int) int) (marks string, consumed int, tr Tracker) {
 	tr = NewTracker(c)
 	tr.Begin(command)
+	if command == ComStmtExecute {
+		tr.AskCursor()
+	}
 	at, held := 0, 0 // held: bytes behind at that were given already
 	for {
 		n, f := tr.Feed(b[at : at+held])

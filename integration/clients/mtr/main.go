@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -163,7 +164,7 @@ func (s *sides) compare(ctx context.Context, t test) verdict {
 		}
 	}
 	for i, name := range []string{"direct", "proxy"} {
-		_ = os.WriteFile(filepath.Join(s.out, t.name()+"."+name), []byte(seen[i][len(seen[i])-1].text), 0o644)
+		_ = os.WriteFile(filepath.Join(s.out, strings.ReplaceAll(t.name(), "/", "-")+"."+name), []byte(seen[i][len(seen[i])-1].text), 0o644)
 	}
 	for _, direct := range seen[0][1:] {
 		if !direct.equal(seen[0][0]) {

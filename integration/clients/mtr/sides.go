@@ -57,22 +57,22 @@ func open(ctx context.Context, o options, in installation) (s *sides, err error)
 	if err = os.Setenv("TZ", "GMT-3"); err != nil { // what the tests' results are of
 		return s, err
 	}
+	if s.proxied, err = s.place("p", o, in); err != nil {
+		return s, err
+	}
+	if s.stand, err = stand.Start(ctx, stand.Options{Flavor: o.flavor, Program: o.program, Servers: config(o.flavor)}); err != nil {
+		return s, err
+	}
 	if s.direct, err = s.place("d", o, in); err != nil {
 		return s, err
 	}
-	if s.alone, err = mysqltest.Start(ctx, mysqltest.Options{Flavor: o.flavor, Fast: true, Config: config(o.flavor)}); err != nil {
+	if s.alone, err = mysqltest.Start(ctx, mysqltest.Options{Flavor: o.flavor, ServerID: s.stand.Pair.Servers[0].ServerID, Fast: true, Config: config(o.flavor)}); err != nil {
 		return s, err
 	}
 	for _, q := range mysqltest.Accounts(o.flavor) {
 		if _, err = s.alone.DB().ExecContext(ctx, q); err != nil {
 			return s, fmt.Errorf("%s: %w", q, err)
 		}
-	}
-	if s.proxied, err = s.place("p", o, in); err != nil {
-		return s, err
-	}
-	if s.stand, err = stand.Start(ctx, stand.Options{Flavor: o.flavor, Program: o.program, Servers: config(o.flavor)}); err != nil {
-		return s, err
 	}
 	for _, server := range s.stand.Pair.Servers {
 		for _, q := range map[mysqltest.Flavor][]string{

@@ -95,22 +95,16 @@ var unfit = regexp.MustCompile(`(?i)restart|shutdown|kill_mysqld|start_mysqld|ma
 
 // list gives the tests of all suites that fit.
 func (in installation) list(run, skip *regexp.Regexp) ([]test, error) {
-	files, err := filepath.Glob(filepath.Join(in.main, "*.test"))
-	if err != nil {
-		return nil, err
-	}
-	more, err := filepath.Glob(filepath.Join(in.dir, "suite/*/t/*.test"))
-	if err != nil {
-		return nil, err
-	}
-	flat, err := filepath.Glob(filepath.Join(in.dir, "suite/*/*.test"))
-	if err != nil {
-		return nil, err
-	}
 	var out []test
-	for _, path := range slices.Concat(files, more, flat) {
-		if t := in.test(path); run.MatchString(t.name()) && !skip.MatchString(t.name()) && in.fits(t) {
-			out = append(out, t)
+	for _, pattern := range []string{in.main + "/*.test", in.dir + "/suite/*/*.test", in.dir + "/suite/*/t/*.test", in.dir + "/suite/*/*/t/*.test"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range files {
+			if t := in.test(path); run.MatchString(t.name()) && !skip.MatchString(t.name()) && in.fits(t) {
+				out = append(out, t)
+			}
 		}
 	}
 	if len(out) == 0 {
@@ -127,8 +121,8 @@ func (in installation) test(path string) test {
 		t.dir = filepath.Dir(t.dir)
 		results = filepath.Join(t.dir, "r")
 	}
-	if parent := filepath.Dir(t.dir); filepath.Base(parent) == "suite" {
-		t.suite = filepath.Base(t.dir)
+	if name, ok := strings.CutPrefix(t.dir, filepath.Join(in.dir, "suite")+"/"); ok {
+		t.suite = name
 	}
 	t.expected = filepath.Join(results, t.base+".result")
 	return t

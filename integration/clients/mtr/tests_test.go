@@ -14,7 +14,7 @@ func TestList(t *testing.T) {
 	root := t.TempDir()
 	for path, text := range map[string]string{
 		"main/one.test": "select 1;", "main/two.test": "--source include/restart_mysqld.inc", "main/three.test": "", "main/three.opt": "--x",
-		"suite/roles/flat.test": "", "suite/funcs/t/deep.test": "", "main/one.result": "1\n", "main/FOUR.test": "Reset  Master;",
+		"suite/roles/flat.test": "", "suite/funcs/t/deep.test": "", "suite/compat/oracle/t/deeper.test": "", "main/one.result": "1\n", "main/FOUR.test": "Reset  Master;",
 	} {
 		path = filepath.Join(root, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -31,6 +31,7 @@ func TestList(t *testing.T) {
 	}
 	want := map[string]string{
 		"main.one": "main/one.result", "roles.flat": "suite/roles/flat.result", "funcs.deep": "suite/funcs/r/deep.result",
+		"compat/oracle.deeper": "suite/compat/oracle/r/deeper.result",
 	}
 	for _, test := range got {
 		if expected := filepath.Join(root, want[test.name()]); test.expected != expected {
