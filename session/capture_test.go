@@ -1,22 +1,17 @@
 package session
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
-	"encoding/hex"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/onewriter/onewriter/internal/capture"
 	"github.com/onewriter/onewriter/internal/wire"
 )
 
-// capture is what one connection to a real server said: each exchange is what was sent and what came back. The files in
-// testdata/captures are recorded by TestMatrix in integration (see record there).
-type capture struct {
+// conversation is what one connection to a real server said. The files in testdata/captures are recorded by TestMatrix in
+// integration (see record there).
+type conversation struct {
 	name  string // flavour and features
 	caps  wire.Capability
 	cases []captured
@@ -27,64 +22,23 @@ type captured struct {
 	exchanges [][2][]byte
 }
 
-func captures(t testing.TB) (list []capture) {
+func captures(t testing.TB) (list []conversation) {
 	t.Helper()
-	files, err := filepath.Glob("testdata/captures/*.gz")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no captures: %v", err)
-	}
-	for _, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			t.Fatal(err)
+	for _, f := range capture.Read(t, "testdata/captures/*.gz") {
+		c := conversation{name: f.Name, caps: wire.Capability(f.Caps)}
+		for _, k := range f.Cases {
+			one := captured{name: k.Name}
+			for _, e := range k.Exchanges {
+				one.exchanges = append(one.exchanges, [2][]byte{e.Sent, e.Answer})
+			}
+			c.cases = append(c.cases, one)
 		}
-		z, err := gzip.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := capture{name: strings.TrimSuffix(filepath.Base(name), ".txt.gz")}
-		lines := bufio.NewScanner(z)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			c.line(t, lines.Text())
-		}
-		if err := lines.Err(); err != nil {
-			t.Fatal(err)
-		}
-		_ = f.Close()
 		list = append(list, c)
 	}
 	return list
 }
 
-func (c *capture) line(t testing.TB, line string) {
-	t.Helper()
-	kind, rest, _ := strings.Cut(line, " ")
-	if kind == "caps" {
-		v, err := strconv.ParseUint(rest, 16, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.caps = wire.Capability(v)
-		return
-	}
-	if kind == "case" {
-		c.cases = append(c.cases, captured{name: rest})
-		return
-	}
-	b, err := hex.DecodeString(rest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := &c.cases[len(c.cases)-1]
-	if kind == ">" {
-		last.exchanges = append(last.exchanges, [2][]byte{b})
-		return
-	}
-	last.exchanges[len(last.exchanges)-1][1] = b
-}
-
-func (c *capture) flavor() Flavor {
+func (c *conversation) flavor() Flavor {
 	if strings.HasPrefix(c.name, "mariadb") {
 		return MariaDB
 	}
@@ -93,7 +47,7 @@ func (c *capture) flavor() Flavor {
 
 // replay plays a script to a session whose client has the features client, with the server's answers cut into pieces of
 // the given sizes (the last one is the rest), and gives what the client saw, exchange by exchange.
-func (c *capture) replay(t *testing.T, script captured, client wire.Capability, cut func(rest int) int) (seen [][]byte) {
+func (c *conversation) replay(t *testing.T, script captured, client wire.Capability, cut func(rest int) int) (seen [][]byte) {
 	t.Helper()
 	core := newRig(t, Config{Flavor: c.flavor(), Client: client, Server: c.caps, Schema: "app"}).core
 	for i, e := range script.exchanges {
@@ -198,7 +152,7 @@ func TestCapturesSplit(t *testing.T) {
 // TestCapturesStripped: what a tracked server connection says, with the tracking taken out, is what the same server said
 // to a client without tracking.
 func TestCapturesStripped(t *testing.T) {
-	all := map[string]capture{}
+	all := map[string]conversation{}
 	for _, c := range captures(t) {
 		all[c.name] = c
 	}
@@ -246,7 +200,7 @@ func TestCapturesStripped(t *testing.T) {
 }
 
 // each gives every exchange once.
-func (c *capture) each(fn func(sent, answer []byte)) {
+func (c *conversation) each(fn func(sent, answer []byte)) {
 	seen := map[string]bool{}
 	for _, s := range c.cases {
 		for _, e := range s.exchanges {
@@ -258,7 +212,7 @@ func (c *capture) each(fn func(sent, answer []byte)) {
 	}
 }
 
-func (c *capture) find(name string) (captured, bool) {
+func (c *conversation) find(name string) (captured, bool) {
 	for _, s := range c.cases {
 		if s.name == name {
 			return s, true

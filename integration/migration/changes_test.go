@@ -30,7 +30,7 @@ func (g generator) preparedChange() []step {
 	list := []string{
 		"SET @a=?", "SET @a=5, @b=?", "SELECT ? INTO @b", "SET SESSION sort_buffer_size=?", "SET @@sort_buffer_size=77001", "SET NAMES latin1 COLLATE latin1_bin",
 		"SET SESSION sql_mode='ANSI_QUOTES'", "SELECT @a:=a FROM app.rows4 WHERE a=?", "SELECT LAST_INSERT_ID(?)", "CALL app.set_user(LENGTH(?))", "DO app.sets(LENGTH(?))",
-		"COMMIT", "SET ROLE reader", "SET time_zone='+03:00', @b=1", "SET completion_type=?", "SET @@long_query_time=?",
+		"COMMIT", "SET ROLE reader", "SET time_zone='+03:00', @b=1", "SET @@long_query_time=?",
 		"INSERT INTO app.counted (v) VALUES (@a:=?)", "SET autocommit=0", "SET SESSION TRANSACTION READ ONLY", "SET max_sort_length=1024+?",
 	}
 	p := step{kind: kindPrepare, slot: slot, sql: g.pick(list...)}.holding("user_variable", "unknown", "routine", "insert_id")
@@ -50,7 +50,7 @@ func (g generator) immediate() []step {
 	text := quoted("SET " + g.scoped(name) + "=" + value)
 	list := []string{
 		"PREPARE p1 FROM " + text, "EXECUTE p1", "EXECUTE p2", "PREPARE p2 FROM 'SELECT ?, @a:=?'", "EXECUTE p2 USING @a, @b", "EXECUTE p1 USING @a",
-		"PREPARE p2 FROM 'SET @b=?'", "PREPARE p1 FROM 'SELECT LAST_INSERT_ID(7)'",
+		"PREPARE p2 FROM 'SELECT ?, 1'", "PREPARE p1 FROM 'SELECT LAST_INSERT_ID(7)'",
 	}
 	if g.place.flavor == mysqltest.MariaDB {
 		list = append(list, "PREPARE p2 FROM 'SELECT @a, @b+1, CONCAT(@c)'", "EXECUTE IMMEDIATE "+text, "EXECUTE IMMEDIATE 'SET @a=?' USING 5", "SET STATEMENT sort_buffer_size=100000 FOR SET @a=5",
@@ -93,7 +93,7 @@ func (g generator) readings() []step {
 		`SET @a='\\', sql_mode='NO_BACKSLASH_ESCAPES', @b='\\'`, `SET sql_mode='ANSI_QUOTES', @a="x", @b='y'`, `SET sql_mode='', @a="x", @b='y'`,
 		"SET NAMES gbk, @a='\xe5\\', @b=2 -- '", "SET character_set_client=sjis, @a='\x95\\', @b=2 -- '", "SELECT '\xe5\\', @a:=5 -- '", "SET @@character_set_client=gbk",
 		"SET @@character_set_client=sjis", "SET character_set_client=28", "SET @@character_set_client=13", "SET @@character_set_client=DEFAULT", "SET @@character_set_connection=DEFAULT",
-		"SET @@collation_connection=DEFAULT, @a=1", "SET @@character_set_results=ucs2", "SET character_set_results=utf16", "SET @@sql_mode=DEFAULT", "SET @@sql_mode=CONCAT(@@sql_mode, ',ANSI_QUOTES')",
+		"SET @@collation_connection=DEFAULT, @a=1", "SET @@sql_mode=DEFAULT", "SET @@sql_mode=CONCAT(@@sql_mode, ',ANSI_QUOTES')",
 		"SET NAMES gbk COLLATE gbk_bin, @a='\xe5\\', @b='x'", "SELECT 'a' 'b', @a:=\"c\" -- \"", "SET @@character_set_connection=utf8mb4, @@collation_connection=utf8mb4_bin",
 		"SET collation_connection=utf8mb4_bin, @@character_set_connection=latin1")}.holding("user_variable", "unknown"))
 }

@@ -73,6 +73,7 @@ var allowed = map[string][]string{
 	"internal/mysqltest": {"internal/flavor"},
 	"internal/wiretest":  {"internal/wire"},
 	"internal/certtest":  {},
+	"internal/capture":   {},
 	"internal/faultnet":  {},
 }
 
@@ -82,6 +83,7 @@ var testOnly = map[string][]string{
 	"internal/mysqltest": {"cmd/onewriter", "internal/demo"},
 	"internal/wiretest":  {},
 	"internal/certtest":  {},
+	"internal/capture":   {},
 	"internal/faultnet":  {},
 }
 

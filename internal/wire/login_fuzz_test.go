@@ -19,6 +19,7 @@ func FuzzParseGreeting(f *testing.F) {
 	f.Add(Greeting{Version: "9.7.4", Salt: testSalt, Capabilities: 0xdfffffff, AuthPlugin: "caching_sha2_password"}.AppendTo(nil))
 	f.Add(Greeting{Version: "x-MariaDB", Salt: testSalt, Capabilities: 0x1d81fffffe, AuthPlugin: "mysql_native_password"}.AppendTo(nil))
 	f.Add(AppendErr(nil, 1040, "", "Too many connections"))
+	addLogins(f, false, func(payload []byte) { f.Add(payload) })
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		g, err := ParseGreeting(payload)
 		check(t, err)
@@ -35,6 +36,7 @@ func FuzzParseGreeting(f *testing.F) {
 func FuzzParseHandshakeResponse(f *testing.F) {
 	f.Add(HandshakeResponse{Capabilities: 0xdfffffff, User: "u", Auth: []byte{1}, Database: "d", Plugin: "p"}.AppendTo(nil))
 	f.Add(HandshakeResponse{Capabilities: ClientProtocol41, User: "u", Auth: []byte{1}}.AppendTo(nil))
+	addLogins(f, true, func(payload []byte) { f.Add(payload) })
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		r, err := ParseHandshakeResponse(payload)
 		check(t, err)
@@ -51,6 +53,7 @@ func FuzzParseHandshakeResponse(f *testing.F) {
 func FuzzParseAuthSwitch(f *testing.F) {
 	f.Add(AuthSwitch{Plugin: "p", Data: []byte("data")}.AppendTo(nil))
 	f.Add([]byte{0xfe})
+	addLogins(f, false, func(payload []byte) { f.Add(payload) })
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		a, err := ParseAuthSwitch(payload)
 		check(t, err)
@@ -66,6 +69,7 @@ func FuzzParseAuthSwitch(f *testing.F) {
 
 func FuzzParseErr(f *testing.F) {
 	f.Add(AppendErr(nil, 1045, "28000", "no"))
+	addLogins(f, false, func(payload []byte) { f.Add(payload) })
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		e, err := ParseErr(payload)
 		check(t, err)
@@ -78,6 +82,11 @@ func FuzzParseErr(f *testing.F) {
 func FuzzParseChangeUser(f *testing.F) {
 	caps := ClientSecureConnection | ClientPluginAuth | ClientConnectAttrs
 	f.Add(ChangeUser{User: "u", Auth: []byte{1}, Plugin: "p"}.AppendTo(nil, caps), uint64(caps))
+	commands(f, func(_ byte, sent, _ []byte) {
+		if sent[HeaderSize] == ComChangeUser {
+			f.Add(sent[HeaderSize:], uint64(caps))
+		}
+	})
 	f.Fuzz(func(t *testing.T, payload []byte, caps uint64) {
 		u, err := ParseChangeUser(payload, Capability(caps))
 		check(t, err)

@@ -15,6 +15,7 @@ func FuzzOK(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+	okPackets(f, func(payload []byte, _ OK) { f.Add(payload) })
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		if len(payload) >= MaxPayload {
 			return

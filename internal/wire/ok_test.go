@@ -54,6 +54,7 @@ func TestStripLeavesPlainOK(t *testing.T) {
 func FuzzParseOK(f *testing.F) {
 	f.Add(okPacket(0, StatusSessionStateChanged, "i", []byte{2, 1, '1'})[HeaderSize:])
 	f.Add(okPacket(0, 2, "", nil)[HeaderSize:])
+	okPackets(f, func(payload []byte, _ OK) { f.Add(payload) })
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) >= MaxPayload {
 			return

@@ -63,6 +63,7 @@ func TestTrackReader(t *testing.T) {
 func FuzzTrackReader(f *testing.F) {
 	f.Add(entry(TrackVariable, append(text("a"), text("b")...)...))
 	f.Add(entry(TrackState, '1'))
+	okPackets(f, func(_ []byte, o OK) { f.Add(o.Track) })
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := NewTrackReader(b)
 		total := 0
