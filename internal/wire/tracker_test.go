@@ -372,7 +372,9 @@ func FuzzTracker(f *testing.F) {
 	for i, c := range trackCases() {
 		f.Add(c.bytes, c.command, byte(i), uint16(i))
 	}
-	commands(f, func(features byte, sent, answer []byte) { f.Add(answer, sent[HeaderSize], features, uint16(len(answer)/2)) })
+	commands(f, func(features byte, sent, answer []byte) {
+		f.Add(answer, sent[HeaderSize], features, uint16(len(answer)/2))
+	})
 	f.Fuzz(func(t *testing.T, b []byte, command, features byte, split uint16) {
 		c := Features{
 			DeprecateEOF: features&1 != 0, OptionalMetadata: features&2 != 0, CacheMetadata: features&4 != 0, Progress: features&8 != 0,
