@@ -203,11 +203,14 @@ func (p *peer) command(payload ...byte) ([]answer, error) {
 	if !wire.HasResponse(payload[0]) {
 		return nil, nil
 	}
-	return p.response(payload[0])
+	p.tracker.Begin(payload[0])
+	if payload[0] == wire.ComStmtExecute && payload[5] != 0 {
+		p.tracker.AskCursor()
+	}
+	return p.response()
 }
 
-func (p *peer) response(code byte) ([]answer, error) {
-	p.tracker.Begin(code)
+func (p *peer) response() ([]answer, error) {
 	var raw []byte
 	marks := map[int]wire.Mark{}
 	chunk := make([]byte, 64<<10)

@@ -12,6 +12,9 @@ type ChangeUser struct {
 	Attrs    []byte // as in HandshakeResponse
 }
 
+// maxChangeAuth is how long an answer may be, in bytes: its length takes one.
+const maxChangeAuth = 255
+
 // ParseChangeUser decodes the command of a client that uses the capabilities caps. The result owns its bytes. The
 // error is a *MalformedError.
 func ParseChangeUser(payload []byte, caps Capability) (ChangeUser, error) {
@@ -39,6 +42,9 @@ func ParseChangeUser(payload []byte, caps Capability) (ChangeUser, error) {
 	if c.failed {
 		return ChangeUser{}, malformed("change user", "too short")
 	}
+	if len(u.Auth) > maxChangeAuth {
+		return ChangeUser{}, malformed("change user", "answer too long")
+	}
 	return u, checkLengths("change user", u.User, u.Database, u.Plugin, u.Auth, u.Attrs)
 }
 
@@ -46,7 +52,7 @@ func ParseChangeUser(payload []byte, caps Capability) (ChangeUser, error) {
 func (u ChangeUser) AppendTo(dst []byte, caps Capability) []byte {
 	dst = append(dst, ComChangeUser)
 	dst = append(append(dst, u.User...), 0)
-	auth := u.Auth[:min(len(u.Auth), 255)]
+	auth := u.Auth[:min(len(u.Auth), maxChangeAuth)]
 	if caps.Has(ClientSecureConnection) {
 		dst = append(append(dst, byte(len(auth))), auth...)
 	} else {
