@@ -4,6 +4,7 @@ import (
 	"net"
 
 	"github.com/onewriter/onewriter/internal/wire"
+	"github.com/onewriter/onewriter/session"
 )
 
 // compressed puts the compression on the client's connection that it asked for in its response. That begins with the
@@ -20,6 +21,13 @@ func (s *clientSession) compressed(conn net.Conn, r wire.HandshakeResponse) net.
 func (e *endpoint) goOn() {
 	if c, ok := e.conn.(*wire.Compressed); ok {
 		c.Continue()
+	}
+}
+
+// stream tells a compressed connection that both its sides speak when they like from now on.
+func (e *endpoint) stream(f session.Flavor) {
+	if c, ok := e.conn.(*wire.Compressed); ok {
+		c.Stream(f == session.MySQL)
 	}
 }
 

@@ -507,6 +507,8 @@ var errMidResponse = errors.New("response was cut off")
 // stream copies both directions of a binary log dump until one side ends it.
 func (s *clientSession) stream() error {
 	s.endUnit()
+	s.client.stream(s.flavor)
+	s.server.stream(s.flavor)
 	server := s.server.conn
 	wait := tandem.Go(func() {
 		defer func() { _ = server.Close() }()

@@ -60,6 +60,7 @@ type Compressed struct {
 	body     scratch
 	filled   int // bytes of body
 	inflater *inflater
+	streams  *streams // nil unless both sides speak when they like
 }
 
 // NewCompressed begins compression on conn, right after the OK of a login was read or written. toClient says which end
@@ -304,6 +305,10 @@ func (c *Compressed) finish() error {
 
 // renumber gives the classic packets in p the numbers that they would have without compression.
 func (c *Compressed) renumber(p []byte) {
+	if c.streams != nil {
+		c.renumberStream(p)
+		return
+	}
 	n := unpack(c.numbers.Load())
 	if c.first {
 		c.begins = c.toClient && c.in.atHeader() && n.begins(c.number, n.outer)
@@ -333,9 +338,16 @@ func (c *Compressed) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if c.streams != nil {
+		return c.writeStream(p)
+	}
+	return c.write(p)
+}
+
+func (c *Compressed) write(p []byte) (int, error) {
 	out := borrowScratch(min(len(p), maxPlain) + compressedHeader)
 	defer out.release()
-	n := unpack(c.numbers.Load())
+	n := c.sending()
 	if c.toClient && !n.peer { // an answer begins
 		c.shift = n.outer - n.inner
 	}
@@ -351,7 +363,7 @@ func (c *Compressed) Write(p []byte) (int, error) {
 		if at < len(p) && held+compressedHeader+min(len(p)-at, maxPlain) <= len(*out.buf) {
 			continue // a short one fits in beside it
 		}
-		c.numbers.Store(n.pack()) // before the peer can answer
+		c.sent(n) // before the peer can answer
 		if _, err := c.Conn.Write((*out.buf)[:held]); err != nil {
 			return sent, err
 		}
@@ -366,6 +378,9 @@ func (c *Compressed) Write(p []byte) (int, error) {
 func (c *Compressed) piece(p []byte, n *numbers) int {
 	size := 0
 	p = p[:min(len(p), maxPlain)]
+	if c.streams != nil {
+		return c.pieceOfStream(p, n)
+	}
 	for size < len(p) {
 		if !c.toClient && c.out.atHeader() && len(p)-size >= HeaderSize && n.begins(p[size+3], n.inner) {
 			if size > 0 {
