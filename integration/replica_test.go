@@ -55,11 +55,11 @@ func TestReplicaThroughListener(t *testing.T) {
 
 // replica is a server outside the cluster that follows its primary through the proxy, and the only one that acknowledges.
 type replica struct {
-	t       *testing.T
-	flavor  mysqltest.Flavor
-	source  *mysqltest.Server
-	o       *onewriter
-	server  *mysqltest.Server
+	t      *testing.T
+	flavor mysqltest.Flavor
+	source *mysqltest.Server
+	o      *onewriter
+	server *mysqltest.Server
 }
 
 // words are the flavours' names of what replicas do.
