@@ -220,6 +220,7 @@ func (s *clientSession) begin(result auth.Result, conn *backend.Conn, d router.D
 	s.core = session.New(session.Config{
 		Flavor: s.flavor, Client: s.login.Capabilities, Server: conn.Capabilities,
 		Schema: s.login.Database, Collation: s.login.Charset, Relayed: !result.Secret.CanMove(),
+		ReleasesLocks: releasesLocks(conn.Version),
 	})
 	if before != nil {
 		s.core.Succeed(before)

@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"crypto/tls"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/onewriter/onewriter/internal/auth"
+	"github.com/onewriter/onewriter/session"
 )
 
 // vouch adds to the OK of a login what clients of MariaDB 11.4 and newer want to see from a server whose certificate
@@ -32,9 +34,19 @@ func (s *clientSession) certificate() *tls.Certificate {
 
 // vouches reports whether a server of the version proves that it knows the client's password: MariaDB from 11.4.1 on.
 func vouches(version string) bool {
-	if !strings.Contains(version, "MariaDB") {
-		return false
+	return flavorOf(version) == session.MariaDB && from(version, 11, 4, 1)
+}
+
+// releasesLocks reports whether a server of the version has RELEASE_ALL_LOCKS().
+func releasesLocks(version string) bool {
+	if flavorOf(version) == session.MariaDB {
+		return from(version, 10, 5, 2)
 	}
+	return from(version, 5, 7, 5)
+}
+
+// from reports whether a version, as servers greet with it, is at least that of the numbers.
+func from(version string, numbers ...int) bool {
 	var part [3]int
 	for i, text := range strings.SplitN(strings.TrimPrefix(version, "5.5.5-"), ".", 3) {
 		digits := 0
@@ -43,5 +55,5 @@ func vouches(version string) bool {
 		}
 		part[i], _ = strconv.Atoi(text[:digits])
 	}
-	return part[0] > 11 || part[0] == 11 && (part[1] > 4 || part[1] == 4 && part[2] >= 1)
+	return slices.Compare(part[:], numbers) >= 0
 }

@@ -35,6 +35,8 @@ type Config struct {
 	Collation uint16
 	// Relayed says that the account's plugin left no secret: the session cannot log in a second time.
 	Relayed bool
+	// ReleasesLocks says that the server has RELEASE_ALL_LOCKS(): MySQL from 5.7.5 on, MariaDB from 10.5.2 on.
+	ReleasesLocks bool
 }
 
 // Core is the protocol machine of one session. It is fed by one driver and safe for one goroutine only. Slices that

@@ -131,6 +131,7 @@ func (c *Core) finish() {
 		return
 	}
 	c.learnUserVariables()
+	c.ledger.ranCode = c.ledger.ranCode || e.Has(sqlclass.Opaque|sqlclass.UnknownFunction|sqlclass.Unclear)
 	c.ledger.insertIDSet = c.ledger.insertIDSet || e.Has(sqlclass.LastInsertIDSet)
 	if c.saw.failed {
 		c.failedCode(e)

@@ -64,6 +64,8 @@ type ledger struct {
 	// insertIDSet: LAST_INSERT_ID was set by an expression, whose value only the server knows
 	insertIDSet bool
 	users       userVariables
+	// ranCode: a routine ran, which may have taken a lock (GET_LOCK) without a trace
+	ranCode     bool
 	waitTimeout int64  // in seconds, as set in the session; 0 when it was not
 	charsets    uint32 // counts changes of character sets and collations, from 1 on
 	// multibyte is the shape of character_set_client, whose trailing bytes may look like quotes

@@ -189,16 +189,21 @@ func (l *ledger) lost() (p Pin) {
 }
 
 // Fetch gives a query for what only the server connection knows of the session: user variables, system variables that an
-// expression set and no report named, and LAST_INSERT_ID() where answers did not tell it for certain. It is to be asked before the session leaves the server on purpose; nil means that there is
-// nothing to ask. The answer is a prelude. A session whose server connection is lost before that is pinned by what was
+// expression set and no report named, LAST_INSERT_ID() where answers did not tell it for certain, and how many named locks it
+// has, of which routines and triggers tell nothing. It releases these: the connection is left, with or without a successor. It is
+// to be asked before the session leaves the server on purpose; nil means that there is nothing to ask. The answer is a prelude. A session whose server connection is lost before that is pinned by what was
 // not known; see Pins.
 func (c *Core) Fetch() []byte {
 	u := &c.ledger.users
-	if !c.attached || c.Pins() != 0 || len(u.list) == 0 && !c.ledger.insertIDSet && !c.ledger.insertIDStale && c.ledger.unread() == 0 {
+	locks := c.config.ReleasesLocks && c.ledger.ranCode
+	if !c.attached || c.Pins() != 0 || len(u.list) == 0 && !c.ledger.insertIDSet && !c.ledger.insertIDStale && c.ledger.unread() == 0 && !locks {
 		return nil
 	}
 	var b strings.Builder
 	b.WriteString("SELECT LAST_INSERT_ID()")
+	if c.config.ReleasesLocks {
+		b.WriteString(",RELEASE_ALL_LOCKS()")
+	}
 	for _, v := range u.list {
 		b.WriteByte(',')
 		writeUserName(&b, v.name)
@@ -224,15 +229,27 @@ func (c *Core) Fetch() []byte {
 // errNotFetched says that an answer to Fetch could not be understood.
 var errNotFetched = errors.New("session: variables cannot be read")
 
+// fetchedAhead is how many columns of the answer to Fetch come before those of the variables.
+func (c *Core) fetchedAhead() int {
+	if c.config.ReleasesLocks {
+		return 2
+	}
+	return 1
+}
+
 // fetched takes the answer to Fetch out of its packets.
 func (c *Core) fetched(b []byte) error {
 	types, row, ok := c.splitFetched(b)
 	u := &c.ledger.users
-	if !ok || len(types) != 1+3*len(u.list)+c.ledger.unread() || len(row) != len(types) {
+	ahead := c.fetchedAhead()
+	if !ok || len(types) != ahead+3*len(u.list)+c.ledger.unread() || len(row) != len(types) {
 		return errNotFetched
 	}
-	if !c.ledger.read(row[1+3*len(u.list):]) {
+	if !c.ledger.read(row[ahead+3*len(u.list):]) {
 		return errNotFetched
+	}
+	if ahead > 1 && string(row[1].value) != "0" {
+		c.ledger.pins |= PinNamedLock
 	}
 	id, err := strconv.ParseUint(string(row[0].value), 10, 64)
 	if err != nil {
@@ -240,7 +257,7 @@ func (c *Core) fetched(b []byte) error {
 	}
 	list := make([]userVariable, len(u.list))
 	for i, v := range u.list {
-		at := 1 + 3*i
+		at := ahead + 3*i
 		v.forget()
 		v.charsets = 0
 		t := types[at]
@@ -254,7 +271,7 @@ func (c *Core) fetched(b []byte) error {
 		list[i] = v
 	}
 	u.list = list
-	c.ledger.insertID, c.ledger.insertIDSet, c.ledger.insertIDStale = id, false, false
+	c.ledger.insertID, c.ledger.insertIDSet, c.ledger.insertIDStale, c.ledger.ranCode = id, false, false, false
 	return nil
 }
 
@@ -299,7 +316,7 @@ func (c *Core) splitFetched(b []byte) (types []columnType, row []field, ok bool)
 		return nil, nil, false
 	}
 	count, _, ok := wire.ReadLenEnc(payload)
-	if !ok || count == 0 || count != uint64(1+3*len(c.ledger.users.list)+c.ledger.unread()) {
+	if !ok || count == 0 || count != uint64(c.fetchedAhead()+3*len(c.ledger.users.list)+c.ledger.unread()) {
 		return nil, nil, false
 	}
 	for range count {

@@ -134,6 +134,33 @@ func TestFetchKeepsTypes(t *testing.T) {
 	}
 }
 
+// TestFetchFindsLocks: a routine leaves no trace of the locks that it takes, so the server is asked.
+func TestFetchFindsLocks(t *testing.T) {
+	for count, want := range map[string]Pin{"0": 0, "1": PinNamedLock, "12": PinNamedLock} {
+		r := newRig(t, Config{Flavor: MariaDB, Client: clientCaps, Server: serverCaps, Schema: "app", ReleasesLocks: true})
+		r.sql("SELECT 1", auto)
+		if b := r.core.Fetch(); b != nil {
+			t.Fatalf("asked %q", b)
+		}
+		r.sql("SELECT app.f(1)", auto)
+		if b := packets(t, r.core.Fetch()); len(b) != 1 || !strings.Contains(string(b[0]), "SELECT LAST_INSERT_ID(),RELEASE_ALL_LOCKS() LIMIT 1") {
+			t.Fatalf("asked %q", b)
+		}
+		number := column(typeLongLong, 0)
+		if _, done, err := r.core.Prelude(result([][]byte{number, number}, "0", count)); err != nil || !done {
+			t.Fatal(done, err)
+		}
+		r.core.Detach()
+		r.wantPins(want)
+		if want == 0 {
+			r.attach()
+			if b := r.core.Fetch(); b != nil {
+				t.Errorf("asked again: %q", b)
+			}
+		}
+	}
+}
+
 func TestFetchRefused(t *testing.T) {
 	r := trackedRig(t)
 	r.sql("SELECT LAST_INSERT_ID(5)", auto)

@@ -139,6 +139,8 @@ func furnish(ctx context.Context, f mysqltest.Flavor, db *sql.DB) error {
 		"CREATE PROCEDURE app.give(OUT x INT) SET x=7",
 		"CREATE PROCEDURE app.last_id(n INT) SELECT LAST_INSERT_ID(n)",
 		"CREATE PROCEDURE app.nothing() SELECT 1",
+		"CREATE PROCEDURE app.lock(name VARCHAR(60)) DO GET_LOCK(name, 0)",
+		"CREATE FUNCTION app.locks(name VARCHAR(60)) RETURNS INT DETERMINISTIC RETURN GET_LOCK(name, 0)",
 		"CREATE PROCEDURE app.fails(n INT) BEGIN SET SESSION sort_buffer_size=60000+n; SET @a=n; SIGNAL SQLSTATE '45000'; END",
 		"CREATE FUNCTION app.sets_and_fails(n INT) RETURNS INT DETERMINISTIC BEGIN SET @b=n; SET SESSION sort_buffer_size=50000+n; SIGNAL SQLSTATE '45000'; RETURN n; END",
 		"CREATE FUNCTION app.plain(n INT) RETURNS INT DETERMINISTIC RETURN n+1",
