@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/onewriter/onewriter/internal/wire"
 	"github.com/onewriter/onewriter/router"
 	"github.com/onewriter/onewriter/session"
 )
@@ -68,15 +67,10 @@ func (s *clientSession) fetch() {
 	}
 }
 
-// startsAnew reports whether the command throws away what pins a session.
-func startsAnew(cmd session.Command) bool {
-	return cmd.Code == wire.ComResetConnection || cmd.Code == wire.ComChangeUser
-}
-
 // reprieved reports whether a session that was to be ended for a pin can go on, because the command throws away what pins
 // it: pools reset a connection before they lend it out.
 func (s *clientSession) reprieved(cmd session.Command) bool {
-	if !startsAnew(cmd) || s.core.Attached() || s.core.Pins() == 0 || !s.core.Discard() {
+	if !s.core.StartsAnew(cmd) || s.core.Attached() || s.core.Pins() == 0 || !s.core.Discard() {
 		return false
 	}
 	s.doom = nil
@@ -85,7 +79,7 @@ func (s *clientSession) reprieved(cmd session.Command) bool {
 
 // discard forgets the state of a session that leaves its server with a command that would undo it.
 func (s *clientSession) discard(cmd session.Command) {
-	if startsAnew(cmd) && !s.core.Busy() && (!s.placed(s.decide()) || !s.serverAlive()) {
+	if s.core.StartsAnew(cmd) && !s.core.Busy() && (!s.placed(s.decide()) || !s.serverAlive()) {
 		s.dropServer()
 		s.core.Discard()
 	}

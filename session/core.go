@@ -184,13 +184,18 @@ func (c *Core) Pins() Pin {
 	if c.ledger.users.lost {
 		p |= PinUserVariable
 	}
-	if c.ledger.roleUnknown || c.ledger.namesLost() {
+	if c.ledger.roleUnknown {
 		p |= PinUnknown
 	}
 	if !c.attached {
 		p |= c.ledger.lost()
 	}
 	return p
+}
+
+// StartsAnew reports whether the command throws away what pins a session. Servers without trackers refuse a reset.
+func (c *Core) StartsAnew(cmd Command) bool {
+	return cmd.Code == wire.ComResetConnection && c.tracking || cmd.Code == wire.ComChangeUser
 }
 
 // Discard forgets the state that COM_RESET_CONNECTION or COM_CHANGE_USER is about to undo, for a session that cannot take it to

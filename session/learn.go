@@ -399,6 +399,8 @@ func (c *Core) applySet(s sqlclass.Assignment) {
 	case c.tracking && s.Unscoped && nextTransaction[s.Name]: // reported as a characteristic of the transaction
 	case s.Unscoped && nextTransaction[s.Name]:
 		c.ledger.pins |= PinUnknown
+	case c.config.Flavor == MariaDB && strings.HasPrefix(s.Name, "character_set_") && strings.EqualFold(s.Value, "DEFAULT"):
+		c.ledger.setSource(s.Name, s.Value) // what is reported is a character set only, and the default has a collation
 	case c.ledger.reported(s.Name) || neverReplayed[s.Name]:
 	case s.Literal:
 		c.ledger.setSource(s.Name, s.Value)

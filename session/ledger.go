@@ -231,10 +231,8 @@ func (l *ledger) serverCharset() bool {
 // characterSet begins the SQL of a SET CHARACTER SET, whose collation is that of the default schema.
 const characterSet = "CHARACTER SET "
 
-// namesLost reports whether a SET CHARACTER SET would do something else now than when it was executed.
-func (l *ledger) namesLost() bool {
-	return strings.HasPrefix(l.names, characterSet) && l.namesSchema != l.schema
-}
+// namesElsewhere reports whether a SET CHARACTER SET would do something else now than when it was executed, in namesSchema.
+func (l *ledger) namesElsewhere() bool { return l.namesSchema != "" && l.namesSchema != l.schema }
 
 // setNames notes a SET NAMES, which is replayed as it is: MariaDB does not report the collation, and what one without COLLATE sets
 // is, from 11.2 on, the default of character_set_collations and not that of character_set_connection. names is "" where the reported
@@ -246,8 +244,15 @@ func (l *ledger) setNames(names string, beside []string) {
 	if names == "" {
 		return
 	}
-	if strings.HasPrefix(names, characterSet) {
-		l.namesSchema = l.schema
+	if l.namesSchema = l.schema; !strings.HasPrefix(names, characterSet) {
+		l.namesSchema = ""
+	} else if l.schema == "" { // the collation is that of the server then
+		l.names += ",SESSION collation_connection=@@GLOBAL.collation_server"
+		for _, own := range []string{"character_set_server", "collation_server"} {
+			if _, ok := l.variable(own); ok {
+				l.pins |= PinUnknown
+			}
+		}
 	}
 	l.variables = slices.DeleteFunc(l.variables, func(v variable) bool {
 		return charsetVariables[v.name] && !slices.Contains(beside, v.name)

@@ -26,8 +26,7 @@ func (c *Core) Attach() []byte {
 		b = append(b, 1, 0, 0, 0, wire.ComResetConnection)
 		c.prelude.expect(expectation{command: wire.ComResetConnection, what: "reset the connection"})
 		if c.ledger.used && c.ledger.schema != "" { // it also sets character_set_database, which the reset has undone
-			c.prelude.expect(expectation{command: wire.ComInitDB, what: "use the schema"})
-			b = wire.AppendPacket(b, 0, append([]byte{wire.ComInitDB}, c.ledger.schema...))
+			b = c.appendSchema(b, c.ledger.schema)
 		}
 	}
 	if c.tracking {
@@ -39,7 +38,11 @@ func (c *Core) Attach() []byte {
 	if collations, ok := c.ledger.variable(collationMap); ok { // names in the same list would be read under the old one
 		b = c.appendQuery(b, "SET SESSION "+collationMap+"="+collations, "restore the default collations")
 	}
-	if sql := c.variablesSQL(); sql != "" {
+	if sql := c.variablesSQL(); sql != "" && c.ledger.namesElsewhere() {
+		b = c.appendSchema(b, c.ledger.namesSchema)
+		b = c.appendQuery(b, sql, "restore session variables")
+		b = c.appendSchema(b, c.ledger.schema)
+	} else if sql != "" {
 		b = c.appendQuery(b, sql, "restore session variables")
 	}
 	if c.ledger.role != "" {
@@ -96,6 +99,12 @@ func (c *Core) appendQuery(b []byte, sql, what string) []byte {
 		b = append(b, 0, 1) // no parameters, one set
 	}
 	return append(b, sql...)
+}
+
+// appendSchema appends a COM_INIT_DB.
+func (c *Core) appendSchema(b []byte, schema string) []byte {
+	c.prelude.expect(expectation{command: wire.ComInitDB, what: "use the schema"})
+	return wire.AppendPacket(b, 0, append([]byte{wire.ComInitDB}, schema...))
 }
 
 // trackingSQL asks the server to report what the ledger needs. MariaDB reports every variable for '*'. MySQL would

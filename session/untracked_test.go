@@ -67,3 +67,11 @@ func TestUntrackedTransactionAfterAnError(t *testing.T) {
 		t.Errorf("follow-up %q, want a ping", got)
 	}
 }
+
+func TestUntrackedServersRefuseAReset(t *testing.T) {
+	r := untrackedRig(t)
+	reset, change := Command{Code: wire.ComResetConnection}, Command{Code: wire.ComChangeUser}
+	if r.core.StartsAnew(reset) || !r.core.StartsAnew(change) || !trackedRig(t).core.StartsAnew(reset) {
+		t.Error("a session is taken for new after a command that the server refuses, or for old after one that it does not")
+	}
+}

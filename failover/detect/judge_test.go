@@ -451,6 +451,7 @@ func TestSystemErrors(t *testing.T) {
 		mariadb111: signRefused, mysql111: signRefused, timedOut: signLost,
 		"Can't connect to MySQL server on 'h:3306' (113)":                          signLost,
 		"error connecting to master 'x(111)@h:3306' - message: it (13 \"denied\")": signOther,
+		"error reconnecting to master 'x(111)@h:3306' - retry-time: 1  retries: 8": signLost, // MySQL 5.6
 		"no number": signOther, "(99999999999)": signOther, "": signOther,
 	}
 	for text, want := range tests {

@@ -139,8 +139,14 @@ func readSign(l topology.Link) sign {
 // "system error: 110".
 var systemErrors = regexp.MustCompile(`(?:\(|system error: )(\d{1,5})\b`)
 
+// unnumbered is all that MySQL 5.6 says when it cannot connect (seen on 5.6.24).
+var unnumbered = regexp.MustCompile(`^error (?:re)?connecting to master '.*' - retry-time: \d+ +retries: \d+$`)
+
 // readSystemError reads the kernel's error at the end of a text. They are Linux's.
 func readSystemError(text string) sign {
+	if unnumbered.MatchString(text) {
+		return signLost // refused or not answered
+	}
 	all := systemErrors.FindAllStringSubmatch(text, -1)
 	if len(all) == 0 {
 		return signOther

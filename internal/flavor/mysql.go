@@ -89,11 +89,12 @@ func readable(ctx context.Context, q Querier, query string) (bool, error) {
 func gtidOn(mode string) bool { return mode == "ON" || mode == "ON_PERMISSIVE" }
 
 // heartbeatColumn is an expression with the counters and the periods in seconds of all channels, as
-// HEX(name)=count/period,... (without the period before 5.7).
+// HEX(name)=count/period,...
 func (d *mysql) heartbeatColumn() string {
 	if d.kind == KindMySQL56 {
-		return `(SELECT CONCAT('=', variable_value) FROM information_schema.global_status
-WHERE variable_name = 'SLAVE_RECEIVED_HEARTBEATS')`
+		return `(SELECT CONCAT('=', MAX(IF(variable_name = 'SLAVE_RECEIVED_HEARTBEATS', variable_value, '')), '/',
+MAX(IF(variable_name = 'SLAVE_HEARTBEAT_PERIOD', variable_value, ''))) FROM information_schema.global_status
+WHERE variable_name IN ('SLAVE_RECEIVED_HEARTBEATS', 'SLAVE_HEARTBEAT_PERIOD'))`
 	}
 	return `(SELECT GROUP_CONCAT(HEX(channel_name), '=', count_received_heartbeats, '/', heartbeat_interval)
 FROM performance_schema.replication_connection_status JOIN performance_schema.replication_connection_configuration USING (channel_name))`
