@@ -99,6 +99,9 @@ func TestKill(t *testing.T) {
 					if strings.Contains(q, "CONNECTION_ADMIN") {
 						mustExec(t, root, "GRANT PROCESS ON *.* TO killer")
 						q = "GRANT CONNECTION_ADMIN ON *.* TO killer"
+						if !pair.Servers[0].AtLeast(8, 0) {
+							q = "GRANT SUPER ON *.* TO killer"
+						}
 					}
 				}
 				mustExec(t, root, q)

@@ -34,6 +34,9 @@ type lodge struct {
 func TestLogins(t *testing.T) {
 	for _, f := range both {
 		t.Run(f.String(), func(t *testing.T) {
+			if major, _ := mysqltest.Release(f); major == 5 {
+				t.Skip("MySQL 5.6 speaks no TLS that is still safe, and has none of these accounts")
+			}
 			l := openLodge(t, f)
 			t.Run("accounts", l.accounts)
 			t.Run("certificates", l.certificates)

@@ -109,6 +109,9 @@ func TestSessions(t *testing.T) {
 		t.Run(f.String(), func(t *testing.T) {
 			pair, o := startPair(t, mysqltest.PairOptions{Flavor: f, Fast: true}, "    failover: {mode: manual, drain_timeout: 300ms}\n")
 			root := pair.Servers[0].DB()
+			if f == mysqltest.MySQL && !pair.Servers[0].AtLeast(8, 0) {
+				t.Skip("what is shown here takes trackers; for servers without, see integration/migration")
+			}
 			for _, q := range []string{
 				"CREATE DATABASE other", "GRANT ALL ON other.* TO 'app'@'%'", "CREATE ROLE reader", "GRANT SELECT ON mysql.* TO reader", "GRANT reader TO 'app'@'%'",
 				"CREATE TABLE app.t (id INT PRIMARY KEY)", "CREATE TABLE app.locked (id INT PRIMARY KEY)",

@@ -61,7 +61,7 @@ func standbyFollows(t *testing.T, pair *mysqltest.Pair, o *onewriter) {
 func standbyFallsBack(t *testing.T, f mysqltest.Flavor, pair *mysqltest.Pair, o *onewriter) {
 	a, b := serverID(t, pair.Servers[0]), serverID(t, pair.Servers[1])
 	stop, start := "STOP SLAVE SQL_THREAD", "START SLAVE SQL_THREAD"
-	if f == mysqltest.MySQL {
+	if f == mysqltest.MySQL && pair.Servers[0].AtLeast(8, 2) {
 		stop, start = "STOP REPLICA SQL_THREAD", "START REPLICA SQL_THREAD"
 	}
 	db := open(t, o.standby, "")
