@@ -157,6 +157,8 @@ func matrixSchema(t *testing.T, f mysqltest.Flavor, pair *mysqltest.Pair, o *one
 		"CREATE PROCEDURE app.results(IN n INT) BEGIN SELECT n; SELECT n + 1 UNION SELECT n + 2; END",
 		"CREATE PROCEDURE app.outs(IN a INT, OUT b INT, INOUT c VARCHAR(20)) BEGIN SELECT a; SET b = a * 2; SET c = CONCAT(c, '!'); END",
 		"CREATE PROCEDURE app.fails() BEGIN SELECT 1; SELECT * FROM app.nowhere; END",
+		"SET GLOBAL log_bin_trust_function_creators=1",
+		"CREATE FUNCTION app.walked() RETURNS INT DETERMINISTIC BEGIN DECLARE i INT; DECLARE c CURSOR FOR SELECT 1; OPEN c; FETCH c INTO i; CLOSE c; RETURN i; END",
 		"CREATE PROCEDURE app.quiet() BEGIN SET @x = 1; END",
 		"CREATE PROCEDURE app.walks() BEGIN DECLARE v INT; DECLARE c CURSOR FOR SELECT id FROM app.altered; OPEN c; FETCH c INTO v; SELECT v; FETCH c INTO v; SELECT v; CLOSE c; END",
 		"CREATE PROCEDURE app.loops(IN n INT) BEGIN DECLARE i INT DEFAULT 0; WHILE i < n DO SELECT i; SET i = i + 1; END WHILE; END",
@@ -320,6 +322,14 @@ var matrixCases = []matrixCase{
 		other := c.id(c.do(append([]byte{wire.ComStmtPrepare}, "DO 1"...)...))
 		c.do(c.executing(other, 1, true)...)
 		c.do(statement(wire.ComStmtFetch, other, 1, 0, 0, 0)...)
+	}},
+	{name: "function with a cursor", run: func(c *talk) { // whose status flag ends the answer on MySQL
+		const text = "SELECT id, walked() FROM numbers WHERE id < 2"
+		c.sql(text)
+		id := c.id(c.do(append([]byte{wire.ComStmtPrepare}, text...)...))
+		c.do(c.executing(id, 0, true)...)
+		c.do(c.executing(id, 1, true)...)
+		c.do(statement(wire.ComStmtFetch, id, 3, 0, 0, 0)...)
 	}},
 	{name: "long data", run: func(c *talk) {
 		id := c.id(c.do(append([]byte{wire.ComStmtPrepare}, "SELECT LENGTH(?), SHA2(?, 256)"...)...))
