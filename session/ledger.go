@@ -209,6 +209,9 @@ func (l *ledger) afterVariable(name, value string) {
 	case "wait_timeout":
 		l.waitTimeout, _ = strconv.ParseInt(value, 10, 64) // servers report a number
 	}
+	if name == "time_zone" {
+		l.timeZoneChanged()
+	}
 	if name == "character_set_client" {
 		l.multibyte = sqlclass.MultibyteOf(value)
 	}
@@ -226,6 +229,18 @@ func (l *ledger) afterVariable(name, value string) {
 // serverCharset reports whether the session has set character_set_server, which counts where there is no default schema.
 func (l *ledger) serverCharset() bool {
 	return slices.ContainsFunc(l.variables, func(v variable) bool { return v.name == "character_set_server" || v.name == "collation_server" })
+}
+
+// pointInTime is MariaDB's variable of a moment, which it names and reads in the session's time zone.
+const pointInTime = "system_versioning_asof"
+
+// timeZoneChanged notes that the moment has another name now.
+func (l *ledger) timeZoneChanged() {
+	for i := range l.variables {
+		if v := &l.variables[i]; v.name == pointInTime {
+			v.unread = true
+		}
+	}
 }
 
 // characterSet begins the SQL of a SET CHARACTER SET, whose collation is that of the default schema.

@@ -45,6 +45,9 @@ func (c *Core) Attach() []byte {
 	} else if sql != "" {
 		b = c.appendQuery(b, sql, "restore session variables")
 	}
+	if moment, ok := c.ledger.variable(pointInTime); ok { // in the same list it would be read in the old time zone
+		b = c.appendQuery(b, "SET SESSION "+pointInTime+"="+moment, "restore the point in time of queries")
+	}
 	if c.ledger.role != "" {
 		b = c.appendQuery(b, c.ledger.role, "restore the role")
 	}
@@ -137,7 +140,7 @@ func (c *Core) variablesSQL() string {
 			sep = ","
 		}
 		for _, v := range c.ledger.variables {
-			if variablePass(v.name) != pass || v.name == collationMap || v.unread {
+			if variablePass(v.name) != pass || v.name == collationMap || v.name == pointInTime || v.unread {
 				continue
 			}
 			b.WriteString(sep)
@@ -175,7 +178,7 @@ func writeValue(b *strings.Builder, v variable) {
 		b.WriteString(v.value)
 	case v.value == "" && strings.HasPrefix(v.name, "character_set_"):
 		b.WriteString("NULL")
-	case v.name == "system_versioning_asof" && v.value == "DEFAULT": // a word that MariaDB takes for the time it names otherwise
+	case v.name == pointInTime && v.value == "DEFAULT": // a word that MariaDB takes for the time it names otherwise
 		b.WriteString(v.value)
 	case isNumber(v.value):
 		b.WriteString(v.value)

@@ -101,6 +101,20 @@ func TestVariablesByExpressionAreFetched(t *testing.T) {
 	}
 }
 
+// MariaDB names the point in time of system_versioning_asof, and reads it, in the time zone of the session.
+func TestMomentFollowsTheTimeZone(t *testing.T) {
+	r := trackedRig(t)
+	r.run(query("SET time_zone='+02:00'"), okay(auto, slices.Concat(setVar("time_zone", "+02:00"), stateChanged)...))
+	r.run(query("SET system_versioning_asof='2030-01-01'"), okay(auto, slices.Concat(setVar(pointInTime, "2030-01-01 00:00:00.000000"), stateChanged)...))
+	if got, want := r.restored(), "SET SESSION time_zone='+02:00'; SET SESSION system_versioning_asof='2030-01-01 00:00:00.000000'"; got != want {
+		t.Errorf("restored by %s", got)
+	}
+	r.run(query("SET time_zone='+05:00'"), okay(auto, slices.Concat(setVar("time_zone", "+05:00"), stateChanged)...))
+	if sent := r.core.Fetch(); !strings.Contains(string(sent), "@@SESSION."+pointInTime) {
+		t.Errorf("fetches %q", sent)
+	}
+}
+
 // MariaDB 10.11 never reports what a routine changed before it failed; MySQL 9.7 does with the next answer.
 func TestFailedRoutines(t *testing.T) {
 	ping := []byte{1, 0, 0, 0, wire.ComPing}

@@ -16,7 +16,7 @@ func (g generator) comments() []step {
 		"SET TRANSACTION READ ONLY", "USE app_two", "SET character_set_client = utf8mb4", "BEGIN", "SET autocommit=0")
 	text := fmt.Sprintf("/*%s %s */", mark, inner)
 	if g.IntN(4) == 0 {
-		text = g.pick("SET sort_buffer_size=70000 /*"+mark+" , NAMES latin1 COLLATE latin1_bin */", "SELECT 1 /*"+mark+" , @a:=5 */",
+		text = g.pick("SET sort_buffer_size=70000 /*"+mark+" , NAMES latin1 */", "SELECT 1 /*"+mark+" , @a:=5 */",
 			"SET @a=/*"+mark+" 1+*/ 5", "SET /*"+mark+" sql_notes=0, */ @b=2", "SELECT /*"+mark+" 1, */ 'a' /*"+mark+" -- */ */",
 			"SET "+g.scoped(name)+"=/*"+mark+" "+value+" --*/\n"+value, "SET @a=1;/*"+mark+" SET @a=2 */;", "/*"+mark+" SET sql_mode='' */;",
 			"/*"+mark+" SET @b=1 */ /*"+mark+" , @a=2 */")
@@ -28,9 +28,9 @@ func (g generator) comments() []step {
 func (g generator) preparedChange() []step {
 	slot := g.slot()
 	list := []string{
-		"SET @a=?", "SET @a=5, @b=?", "SELECT ? INTO @b", "SET SESSION sort_buffer_size=?", "SET @@sort_buffer_size=77001", "SET NAMES latin1 COLLATE latin1_bin",
+		"SELECT ? INTO @a", "SELECT 5, ? INTO @a, @b", "SET SESSION sort_buffer_size=?", "SET @@sort_buffer_size=77001", "SET NAMES latin1 COLLATE latin1_bin",
 		"SET SESSION sql_mode='ANSI_QUOTES'", "SELECT @a:=a FROM app.rows4 WHERE a=?", "SELECT LAST_INSERT_ID(?)", "CALL app.set_user(LENGTH(?))", "DO app.sets(LENGTH(?))",
-		"COMMIT", "SET ROLE reader", "SET time_zone='+03:00', @b=1", "SET @@long_query_time=?",
+		"COMMIT", "SET ROLE reader", "SET time_zone='+03:00'", "SET @@long_query_time=?",
 		"INSERT INTO app.counted (v) VALUES (@a:=?)", "SET autocommit=0", "SET SESSION TRANSACTION READ ONLY", "SET max_sort_length=1024+?",
 	}
 	p := step{kind: kindPrepare, slot: slot, sql: g.pick(list...)}.holding("user_variable", "unknown", "routine", "insert_id")

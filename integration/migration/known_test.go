@@ -62,6 +62,9 @@ var knownSequences = []known{
 		query("SET STATEMENT sort_buffer_size=100000 FOR SET SESSION read_buffer_size=50000").holding("unknown"), move, ping,
 	}},
 	{name: "word_for_a_time", flavor: "mariadb", steps: []step{query("SET system_versioning_asof='2030-01-01 00:00:00'"), query("SET system_versioning_asof=DEFAULT"), move}},
+	{name: "moment_in_a_time_zone", flavor: "mariadb", steps: []step{
+		query("SET time_zone='+02:00'"), query("SET system_versioning_asof='2030-01-01 00:00:00'"), move, ping, kill, ping, query("SET time_zone='+05:00'"), move, ping, kill,
+	}},
 	{name: "procedure_that_fails", pin: "routine", steps: []step{query("CALL app.fails(5)").holding("routine"), move, ping}},
 	{name: "function_that_fails", pin: "routine", steps: []step{query("SELECT app.sets_and_fails(a) FROM app.rows4").holding("routine"), move, ping}},
 	{name: "function_that_fails_eof", pin: "routine", plain: true, steps: []step{query("SELECT app.sets_and_fails(a) FROM app.rows4").holding("routine"), move, ping}},

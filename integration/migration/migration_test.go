@@ -79,8 +79,12 @@ func count(sum map[string]int, out outcome, err error) {
 		sum["failed"]++
 	case len(out.pinned) > 0:
 		sum["pinned"]++
+		when := " at a move"
+		if out.lost {
+			when = " at a loss"
+		}
 		for _, k := range out.pinned {
-			sum["pin "+k]++
+			sum["pin "+k+when]++
 		}
 	default:
 		sum["carried over"]++

@@ -24,7 +24,7 @@ var notCompared = map[string]string{
 var userVariables = []string{"a", "b", "c", "`x y`"}
 
 // observations are queries of everything else. Their whole responses are compared, metadata included.
-func observations(f mysqltest.Flavor) []step {
+func observations(f mysqltest.Flavor, random bool) []step {
 	list := []step{
 		query("SELECT DATABASE(), CURRENT_USER(), USER() LIKE 'app%%@%%', CURRENT_ROLE()"),
 		query("SELECT CHARSET('x'), COLLATION('x'), COERCIBILITY('x'), CHARSET(CONCAT('x',1)), COLLATION(CONCAT(1))"),
@@ -34,7 +34,11 @@ func observations(f mysqltest.Flavor) []step {
 		query("SELECT b FROM app.rows4 WHERE a < 3"),
 	}
 	for _, v := range userVariables {
-		text := "HEX(@" + v + "), CHARSET(@" + v + "), COLLATION(@" + v + "), COERCIBILITY(@" + v + ")"
+		charset := "CHARSET(@" + v + "), COLLATION(@" + v + ")"
+		if f == mysqltest.MySQL && random { // a NULL assigned to a number shows the collation of the connection that assigned the number
+			charset = "IF(@" + v + " IS NULL, 0, CHARSET(@" + v + ")), IF(@" + v + " IS NULL, 0, COLLATION(@" + v + "))"
+		}
+		text := "HEX(@" + v + "), " + charset + ", COERCIBILITY(@" + v + ")"
 		if f == mysqltest.MySQL { // where metadata depends on how a value was assigned; types show in JSON
 			list = append(list, query("SELECT JSON_ARRAY(@"+v+")"), query("SELECT JSON_ARRAY("+text+")"))
 		} else {
@@ -70,7 +74,7 @@ func (a *attempt) compare() error {
 	if err := a.compareVariables(); err != nil {
 		return err
 	}
-	for _, s := range observations(a.w.place.flavor) {
+	for _, s := range observations(a.w.place.flavor, a.q.random) {
 		if ended, err := a.step(s); err != nil {
 			return fmt.Errorf("observed by %v: %w", s, err)
 		} else if ended {

@@ -23,6 +23,8 @@ type sequence struct {
 	user    string
 	schema  string
 	steps   []step
+	// random says that the sequence may show what docs/protocol.md knows to differ.
+	random bool
 }
 
 func (q sequence) String() string {
@@ -37,6 +39,7 @@ func (q sequence) String() string {
 // outcome is what became of a sequence.
 type outcome struct {
 	pinned []string // the kinds of pins that ended it
+	lost   bool     // when it lost its server connection, and not by a move
 	aborts int      // transactions lost with their server connection
 }
 
@@ -161,6 +164,7 @@ func (a *attempt) judgePin(text string) error {
 		a.out.pinned = []string{"refused"}
 		return nil
 	}
+	a.out.lost = strings.Contains(text, "connection was lost")
 	all := session.Pin(1<<20 - 1)
 	kinds, reasons := all.Kinds(), all.Reasons()
 	for i, r := range reasons {
