@@ -27,6 +27,7 @@ type options struct {
 	args    string // for the test client
 	limit   time.Duration
 	out     string
+	moves   time.Duration
 }
 
 func main() {
@@ -51,6 +52,7 @@ func parse() (o options, err error) {
 	flag.StringVar(&o.args, "args", "", "options for the test client, such as --ps-protocol, --cursor-protocol, --view-protocol, --compress")
 	flag.DurationVar(&o.limit, "limit", time.Minute, "limit of a test")
 	flag.StringVar(&o.out, "out", "", "directory for the output of tests that differ; default a temporary one")
+	flag.DurationVar(&o.moves, "moves", 0, "move the primary role there and back in this interval; 0 does not")
 	flag.Parse()
 	if o.flavor, err = mysqltest.ParseFlavor(*flavor); err != nil {
 		return o, err
@@ -94,20 +96,27 @@ func run(ctx context.Context, o options) (err error) {
 	count := map[verdict]int{}
 	var different []string
 	for i, t := range tests {
+		var m *mover
+		if o.moves > 0 {
+			m = sides.startMoving(ctx, o.moves)
+		}
 		v := sides.compare(ctx, t)
+		moves, stuck := m.end()
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		reason, expected := reasons[t.name()]
 		if v == differs && expected {
 			v = known
+		} else {
+			reason = ""
 		}
 		count[v]++
 		if v == differs {
 			different = append(different, t.name())
 		}
-		fmt.Printf("%d/%d %s %s %s\n", i+1, len(tests), t.name(), v, reason)
-		if err := sides.clean(ctx); err != nil && ctx.Err() == nil {
+		fmt.Printf("%d/%d %s %s %s%s\n", i+1, len(tests), t.name(), v, reason, told(moves))
+		if err := errors.Join(stuck, sides.clean(ctx)); err != nil && ctx.Err() == nil {
 			fmt.Printf("starting anew, %s has left servers that can't be cleaned: %v\n", t.name(), err)
 			if err := sides.close(); err != nil {
 				return err
@@ -117,8 +126,8 @@ func run(ctx context.Context, o options) (err error) {
 			}
 		}
 	}
-	fmt.Printf("== %d tests: %d the same (%d of them as expected by the makers), %d skipped themselves, %d unlike themselves, %d known to differ, %d differ\n",
-		len(tests), count[passes]+count[same], count[passes], count[skipped], count[unstable], count[known], count[differs])
+	fmt.Printf("== %d tests: %d the same (%d of them as expected by the makers), %d skipped themselves, %d unlike themselves, %d known to differ, %d ended by moves, %d differ\n",
+		len(tests), count[passes]+count[same], count[passes], count[skipped], count[unstable], count[known], count[ended], count[differs])
 	if len(different) > 0 {
 		return fmt.Errorf("%d tests differ through onewriter, their output is in %s: %q", len(different), o.out, different)
 	}
@@ -135,10 +144,11 @@ const (
 	unstable                // differs from itself
 	known
 	differs
+	ended // a move has ended a session that was pinned, or a transaction
 )
 
 func (v verdict) String() string {
-	return [...]string{"pass", "same", "skip", "unstable", "known", "DIFFERS"}[v]
+	return [...]string{"pass", "same", "skip", "unstable", "known", "DIFFERS", "ended"}[v]
 }
 
 // tries bounds how often a test that differs is run on each side.
@@ -159,19 +169,28 @@ func (s *sides) compare(ctx context.Context, t test) verdict {
 				}
 			}
 		}
+		if now[1].endedByMove() && !now[0].endedByMove() {
+			s.keep(t, now[0], now[1])
+			return ended
+		}
 		if err := s.clean(ctx); err != nil {
 			break
 		}
 	}
-	for i, name := range []string{"direct", "proxy"} {
-		_ = os.WriteFile(filepath.Join(s.out, strings.ReplaceAll(t.name(), "/", "-")+"."+name), []byte(seen[i][len(seen[i])-1].text), 0o644)
-	}
+	s.keep(t, seen[0][len(seen[0])-1], seen[1][len(seen[1])-1])
 	for _, direct := range seen[0][1:] {
 		if !direct.equal(seen[0][0]) {
 			return unstable
 		}
 	}
 	return differs
+}
+
+// keep writes down what a test has said.
+func (s *sides) keep(t test, direct, proxied outcome) {
+	name := filepath.Join(s.out, strings.ReplaceAll(t.name(), "/", "-"))
+	_ = os.WriteFile(name+".direct", []byte(direct.text), 0o644)
+	_ = os.WriteFile(name+".proxy", []byte(proxied.text), 0o644)
 }
 
 // both runs a test on both sides at the same time.

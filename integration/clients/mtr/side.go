@@ -30,7 +30,8 @@ type side struct {
 	vardir string // the server's directory is in it
 	args   []string
 	limit  time.Duration
-	db     *sql.DB // root, at the server itself
+	moves  bool
+	db     *sql.DB // root, at the server itself, or where its role is when that moves
 	first  state
 
 	portWord *regexp.Regexp

@@ -60,7 +60,7 @@ func open(ctx context.Context, o options, in installation) (s *sides, err error)
 	if s.proxied, err = s.place("p", o, in); err != nil {
 		return s, err
 	}
-	if s.stand, err = stand.Start(ctx, stand.Options{Flavor: o.flavor, Program: o.program, Servers: config(o.flavor)}); err != nil {
+	if s.stand, err = stand.Start(ctx, stand.Options{Flavor: o.flavor, Program: o.program, Servers: config(o.flavor), Cluster: "    health: {heartbeat: false}\n"}); err != nil {
 		return s, err
 	}
 	if s.direct, err = s.place("d", o, in); err != nil {
@@ -75,6 +75,9 @@ func open(ctx context.Context, o options, in installation) (s *sides, err error)
 		}
 	}
 	for _, server := range s.stand.Pair.Servers {
+		if o.moves > 0 {
+			break
+		}
 		for _, q := range map[mysqltest.Flavor][]string{
 			mysqltest.MariaDB: {"STOP SLAVE", "RESET SLAVE ALL"}, mysqltest.MySQL: {"STOP REPLICA", "RESET REPLICA ALL"},
 		}[o.flavor] {
@@ -91,7 +94,7 @@ func open(ctx context.Context, o options, in installation) (s *sides, err error)
 
 // place makes the directory of a side, in which its server's will be: tests name files by the way from there.
 func (s *sides) place(name string, o options, in installation) (*side, error) {
-	one := &side{in: in, vardir: filepath.Join(s.dir, name), args: strings.Fields(o.args), limit: o.limit}
+	one := &side{in: in, vardir: filepath.Join(s.dir, name), args: strings.Fields(o.args), limit: o.limit, moves: o.moves > 0}
 	if err := os.MkdirAll(one.vardir, 0o755); err != nil {
 		return nil, err
 	}
@@ -121,6 +124,9 @@ func (s *side) prepare(ctx context.Context, server *mysqltest.Server, addr strin
 	}
 	c := mysql.NewConfig()
 	c.User, c.Net, c.Addr, c.AllowNativePasswords = "root", "unix", server.Socket(), true
+	if s.moves {
+		c.Net, c.Addr = "tcp", addr
+	}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
 		return err

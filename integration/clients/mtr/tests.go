@@ -91,7 +91,7 @@ func (t test) name() string { return t.suite + "." + t.base }
 // unfit is what a test does that cannot be done to a server that others use: restarts, replication, files of its own. What
 // needs a debug build skips itself, this only saves the time.
 var unfit = regexp.MustCompile(`(?i)restart|shutdown|kill_mysqld|start_mysqld|master-slave|rpl_init|have_debug|wait_until_disconnected|big_test\.inc|` +
-	`galera|wsrep|reset\s+(master|slave)|read_only|mysqld_bootstrap|set\s+(global|@@global\.)\s*(server_id|gtid_|event_scheduler\s*=\s*disabled)|embedded\.inc.*only`)
+	`galera|wsrep|set_gtid_mode|reset\s+(master|slave)|read_only|mysqld_bootstrap|set\s+(global|@@global\.)\s*(server_id|gtid_|event_scheduler\s*=\s*disabled)|embedded\.inc.*only`)
 
 // list gives the tests of all suites that fit.
 func (in installation) list(run, skip *regexp.Regexp) ([]test, error) {
