@@ -184,7 +184,7 @@ func (c *Core) Pins() Pin {
 	if c.ledger.users.lost {
 		p |= PinUserVariable
 	}
-	if c.ledger.roleUnknown {
+	if c.ledger.roleUnknown || c.ledger.schema == "" && c.ledger.namesElsewhere() { // a schema cannot be left for none
 		p |= PinUnknown
 	}
 	if !c.attached {

@@ -180,6 +180,8 @@ func TestSetNamesIsReplayedAsItWas(t *testing.T) {
 	if got, want := r.rebuilt(), []string{"app", "SET CHARACTER SET utf8mb4", "other"}; !slices.Equal(got, want) { // the collation is that of the schema before
 		t.Errorf("%q, want %q", got, want)
 	}
+	r.sql("DROP DATABASE other", auto, change(wire.TrackSchema, str("")...)...)
+	r.wantPins(PinUnknown)
 	r.sql("SET NAMES utf8mb4", auto, setVar("character_set_connection", "utf8mb4")...)
 	r.wantPins(0)
 	r.sql("SET character_set_collations='utf8mb4=utf8mb4_bin'", auto, setVar("character_set_collations", "utf8mb4=utf8mb4_bin")...)
