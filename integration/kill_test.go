@@ -110,6 +110,7 @@ func TestKill(t *testing.T) {
 			k.advance(t)
 			t.Run("before a move", k.direct)
 			t.Run("rights", k.rights)
+			t.Run("users", k.users)
 			t.Run("client", k.ctrlC)
 			t.Run("across listeners", k.across)
 			t.Run("after a move", k.moved)
@@ -200,6 +201,39 @@ func (k killing) direct(t *testing.T) {
 			t.Errorf("the killed session hears %q, %v", b, err)
 		}
 	}
+}
+
+// users is about KILL USER of MariaDB.
+func (k killing) users(t *testing.T) {
+	if k.f != mysqltest.MariaDB {
+		return
+	}
+	killer, err := sql.Open("mysql", "killer:killer-secret@tcp("+k.o.primary+")/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = killer.Close() }()
+	powerless := open(t, k.o.primary, "")
+	for i, q := range []string{"KILL USER other", "KILL HARD USER 'other'@'%'", "KILL SOFT CONNECTION USER `other`"} {
+		idle := newVictim(t, k.o.primary, "other", "other-secret")
+		busy := newVictim(t, k.o.primary, "other", "other-secret")
+		bystander := newVictim(t, k.o.primary, "app", "app-secret")
+		_, _ = powerless.Exec(q) // not every version says that it has no right to it
+		idle.serves()
+		busy.sleep(k.primary(t), fmt.Sprintf("users %d", i))
+		mustExec(t, killer, q)
+		idle.hungUp()
+		busy.limit()
+		if b, err := io.ReadAll(busy.conn); err != nil && !errors.Is(err, syscall.ECONNRESET) || bytes.Contains(b, []byte("onewriter:")) {
+			t.Errorf("%s: the busy session hears %q, %v", q, b, err)
+		}
+		bystander.serves()
+	}
+	v := newVictim(t, k.o.primary, "other", "other-secret")
+	v.sleep(k.primary(t), "users query")
+	mustExec(t, killer, "KILL QUERY USER other")
+	v.interrupted()
+	v.serves()
 }
 
 func (k killing) rights(t *testing.T) {

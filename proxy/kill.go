@@ -36,6 +36,9 @@ func (s *clientSession) mayPass(cmd session.Command) bool {
 // handshake. It is sent, with the id that the server knows, to where that session is; the server judges the rights.
 func (s *clientSession) serveKill(cmd session.Command, wasBusy bool) error {
 	k, ok := s.core.Kill(s.client.buf.bytes())
+	if user := s.core.KilledUser(s.client.buf.bytes()); user != "" {
+		return s.killUser(cmd, wasBusy, user)
+	}
 	if !ok || k.ID > math.MaxUint32 {
 		return s.forward(cmd, wasBusy)
 	}
@@ -129,6 +132,35 @@ func (s *clientSession) killHere(cmd session.Command, wasBusy bool, target *clie
 		}
 	}
 	return nil
+}
+
+// killUser lets the session's server end the connections of a user. Their clients are hung up on if it has ended some: it has
+// then ended all of them, for the right to it is one to all. Without that MariaDB 10.11 answers OK, and that there was none.
+func (s *clientSession) killUser(cmd session.Command, wasBusy bool, user string) error {
+	here := s.where.Load()
+	var targets []*clientSession
+	s.cluster.each(func(o *clientSession) {
+		account, w := o.account.Load(), o.where.Load()
+		if o != s && here != nil && account != nil && *account == user && w != nil && w.instance == here.instance {
+			o.kills.Add(1)
+			targets = append(targets, o)
+		}
+	})
+	s.agreed = func() {
+		if s.core.AffectedRows() == 0 {
+			return
+		}
+		for _, o := range targets {
+			o.end(errKilled)
+		}
+	}
+	defer func() {
+		s.agreed = nil
+		for _, o := range targets {
+			o.kills.Add(-1)
+		}
+	}()
+	return s.forward(cmd, wasBusy)
 }
 
 // carryOut carries out what is to follow a kill as soon as its server has agreed, before other statements of the same text.

@@ -79,6 +79,7 @@ type Core struct {
 type observed struct {
 	state, variable, schema, failed bool
 	ok                              bool   // an OK packet came
+	rows                            uint64 // affected, as the last one says
 	code                            uint16 // of the last ERR packet
 	eof                             bool   // some result ended with an EOF packet
 	eofState                        bool   // the bit in an EOF packet, which cannot carry the state itself

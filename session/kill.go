@@ -79,6 +79,20 @@ func (c *Core) Kill(buf []byte) (Kill, bool) {
 	}
 }
 
+// KilledUser gives the user whose connections the command in buf, which Peek has seen, ends: a KILL USER of MariaDB. It is
+// "" for others, and where a host is named, which the server knows best.
+func (c *Core) KilledUser(buf []byte) string {
+	n := wire.PayloadLen(buf)
+	if c.config.Flavor != MariaDB || len(buf) < wire.HeaderSize+n || buf[wire.HeaderSize] != wire.ComQuery {
+		return ""
+	}
+	text, ok := c.text(buf[:wire.HeaderSize+n])
+	if !ok {
+		return ""
+	}
+	return sqlclass.KilledUser(text, c.lexing())
+}
+
 func (c *Core) killOf(text []byte) (Kill, sqlclass.KillOperand, bool) {
 	at, ok := sqlclass.KillTarget(text, c.lexing())
 	if !ok {
@@ -184,6 +198,9 @@ func (c *Core) ErrorCode() uint16 { return c.saw.code }
 
 // Succeeded reports whether the command under way, or the first of several statements in it, was answered with an OK.
 func (c *Core) Succeeded() bool { return c.saw.ok }
+
+// AffectedRows is how many rows the last OK that answered the command said to have been changed; of a KILL USER, connections.
+func (c *Core) AffectedRows() uint64 { return c.saw.rows }
 
 // AppendOK appends the payload of an OK that the driver answers a command with by itself: no rows were changed, and the
 // session is as it was.

@@ -73,7 +73,7 @@ func (c *Core) packet(m wire.Mark, pkt []byte) []byte {
 			return pkt // Feed has parsed it before
 		}
 		c.learnOK(&o)
-		c.saw.ok = true
+		c.saw.ok, c.saw.rows = true, o.AffectedRows
 		if c.strip {
 			return o.Strip(pkt)
 		}

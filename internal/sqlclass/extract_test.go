@@ -88,6 +88,18 @@ func TestConditional(t *testing.T) {
 	}
 }
 
+func TestKilledUser(t *testing.T) {
+	for sql, want := range map[string]string{
+		"KILL USER bob": "bob", "kill hard connection user 'b''ob' ;": "b'ob", "KILL SOFT USER `Bob`@'%'": "Bob", "KILL USER bob@`%`; -- x": "bob",
+		"KILL USER bob@localhost": "", "KILL USER bob@'10.%'": "", "KILL QUERY USER bob": "", "KILL USER": "", "KILL USER bob; SELECT 1": "",
+		"KILL USER bob, alice": "", "KILL 5": "", "SELECT 1": "", "KILL USER @a": "", "KILL USER ;": "",
+	} {
+		if got := KilledUser([]byte(sql), Options{}); got != want {
+			t.Errorf("%s: %q, want %q", sql, got, want)
+		}
+	}
+}
+
 func TestKillTarget(t *testing.T) {
 	tests := []struct{ sql, want string }{
 		{"KILL 5", "connection 5 5"},

@@ -95,6 +95,37 @@ func KillTarget(sql []byte, opt Options) (k KillOperand, ok bool) {
 	return k, !exec // an executable comment may go beyond the semicolon
 }
 
+// KilledUser gives the user whose connections, from any host, a statement ends that is nothing but a KILL USER (MariaDB:
+// KILL [HARD | SOFT] [CONNECTION] USER name[@'%']), "" for any other.
+func KilledUser(sql []byte, opt Options) string {
+	r := reader{}
+	r.lex.init(sql, opt)
+	if r.next().entry.word() != wordKill {
+		return ""
+	}
+	t := r.next()
+	if w := t.entry.word(); w == wordSoft || w == wordHard {
+		t = r.next()
+	}
+	if t.entry.word() == wordConnection {
+		t = r.next()
+	}
+	if t.entry.word() != wordUser {
+		return ""
+	}
+	if t = r.next(); t.kind == tokenEnd || t.kind == tokenSemi || t.is('@') {
+		return ""
+	}
+	name := r.name(t)
+	if text := string(r.text(r.next())); text == "@'%'" || text == "@`%`" || text == `@"%"` {
+		r.next()
+	}
+	if r.last.kind != tokenEnd && !(r.last.kind == tokenSemi && r.nothingLeft()) || r.lex.broken {
+		return ""
+	}
+	return name
+}
+
 // operand reads the id itself.
 func (k *KillOperand) operand(r *reader, t token) (ok bool) {
 	k.Start, k.End = t.start, t.end
