@@ -167,15 +167,22 @@ func (d *definition) readTriggers(ctx context.Context, q querier) error {
 	if err != nil {
 		return err
 	}
-	var n int
-	err = q.QueryRowContext(ctx, `SELECT COUNT(*) FROM (
-SELECT grantee FROM information_schema.user_privileges WHERE privilege_type = 'TRIGGER'
+	var me string
+	if err := q.QueryRowContext(ctx, "SELECT CURRENT_USER()").Scan(&me); err != nil {
+		return err
+	}
+	at := max(strings.LastIndexByte(me, '@'), 0)
+	me = "'" + me[:at] + "'@'" + strings.TrimPrefix(me[at:], "@") + "'"
+	// Compared here: MariaDB 10.5 finds nothing with a condition on such a union.
+	return each(ctx, q, func(rows *sql.Rows) error {
+		var grantee string
+		err := rows.Scan(&grantee)
+		d.seesTriggers = d.seesTriggers || grantee == me
+		return err
+	}, `SELECT grantee FROM information_schema.user_privileges WHERE privilege_type = 'TRIGGER'
 UNION ALL SELECT grantee FROM information_schema.schema_privileges WHERE privilege_type = 'TRIGGER' AND ? LIKE table_schema
-UNION ALL SELECT grantee FROM information_schema.table_privileges WHERE privilege_type = 'TRIGGER' AND table_schema = ? AND table_name = ?
-) p WHERE p.grantee = CONCAT('''', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)) - 1),
-'''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')`, d.schema, d.schema, d.table).Scan(&n)
-	d.seesTriggers = n > 0
-	return err
+UNION ALL SELECT grantee FROM information_schema.table_privileges WHERE privilege_type = 'TRIGGER' AND table_schema = ? AND table_name = ?`,
+		d.schema, d.schema, d.table)
 }
 
 // readReferences asks InnoDB itself, which shows the foreign keys of all tables to an account with PROCESS.
