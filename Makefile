@@ -9,7 +9,7 @@ COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X=runtime.godebugDefault=schedtrace=2147483647
 
 RACE := ./session/... ./router/... ./proxy/... ./coord/... ./admin/... ./internal/wire/... ./internal/auth/... ./internal/certs ./internal/gtid/... \
-	./internal/child ./internal/proxyproto ./internal/sockopt ./internal/pause ./internal/faultnet
+	./internal/child ./internal/proxyproto ./internal/sockopt ./internal/pause ./internal/faultnet ./internal/guard ./internal/tandem
 # What takes minutes with its servers is tested under the race detector only.
 RACE_ONLY := ./failover ./failover/detect ./health ./backend
 
