@@ -182,6 +182,7 @@ func TestPreparedKill(t *testing.T) {
 func FuzzKill(f *testing.F) {
 	f.Add(query("KILL QUERY 17"))
 	f.Add(query("KILL '17' ; DO 1"))
+	f.Add(query("KILL HARD USER 'a'@'%'"))
 	f.Add(packet(0, wire.ComProcessKill, 17, 0, 0, 0))
 	f.Add(packet(0, wire.ComStmtExecute, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, typeLong, 0, 17, 0, 0, 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -192,6 +193,9 @@ func FuzzKill(f *testing.F) {
 			return
 		}
 		k, ok := r.core.Kill(b)
+		if user := r.core.KilledUser(b); user != "" && ok {
+			t.Errorf("both connection %d and user %q", k.ID, user)
+		}
 		if !ok {
 			return
 		}
