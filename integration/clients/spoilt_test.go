@@ -239,25 +239,19 @@ func spoiltGreetings(t *testing.T, s *stand.Stand, l *liar) {
 	}
 }
 
-// confusedControl waits until a standby has said enough nonsense to the control account, and checks that it can become the
-// primary when it has come to its senses.
+// confusedControl waits until a standby has said some nonsense to the control account, which must not end the program; that
+// ends the test by itself.
 func confusedControl(t *testing.T, s *stand.Stand, l *liar) {
-	end := time.Now().Add(attemptLimit)
-	for l.confused.Load() < 10 && s.Running() {
+	for end := time.Now().Add(attemptLimit); l.confused.Load() < 3 && s.Running(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the control account was confused %d times", l.confused.Load())
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	l.confuses.Store(false)
-	l.hangUp()
-	err := errors.New("never tried")
-	for err != nil && time.Now().Before(end) && s.Running() {
-		err = s.Switchover(t.Context())
+	if _, err := s.Get(t.Context(), "/metrics"); err != nil {
+		t.Error(err)
 	}
-	if err != nil {
-		t.Errorf("the standby speaks well again, but: %v", err)
-	}
+	t.Logf("the control account was confused %d times", l.confused.Load())
 }
 
 // hiddenOf are capabilities that one of the servers seems not to have: those that older versions lack, and compression,
