@@ -40,6 +40,10 @@ type Cluster struct {
 	// what the server tells (for example ed25519). All other accounts need no entry: their passwords are checked by
 	// the servers themselves.
 	Users []User `yaml:"users"`
+	// RSAKeyFile is a private RSA key in PEM form, for clients that were given the public key of it in a file and encrypt
+	// their password with that (`caching_sha2_password` and `sha256_password` without TLS): that of the servers,
+	// `private_key.pem` in their data directory. Without it onewriter makes a key at start, for which clients may ask.
+	RSAKeyFile string `yaml:"rsa_key_file"`
 	// ServerTLS says how onewriter encrypts its connections to the servers.
 	ServerTLS ServerTLS `yaml:"server_tls"`
 	// ServerCompression is how connections to the servers are compressed: `off`, `zlib`, or `zstd` (MySQL 8.0.18 and

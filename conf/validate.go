@@ -60,6 +60,7 @@ func (v *validator) cluster(path string, c *Cluster) {
 	}
 	v.secret(path+".replication.password", &c.Replication.Password, &c.Replication.PasswordFile, c.Replication.User != "")
 	v.users(path, c)
+	v.file(path+".rsa_key_file", &c.RSAKeyFile)
 	v.serverTLS(path+".server_tls", &c.ServerTLS)
 	if c.Health.Timeout > 0 && c.Health.Interval > 4*c.Health.Timeout {
 		v.warn(path+".health.interval", "make it shorter than timeout", "is much longer than timeout (%s): a dead server is noticed late", c.Health.Timeout)

@@ -1,9 +1,15 @@
 package integration
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"database/sql/driver"
+	"encoding/pem"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -74,6 +80,14 @@ func (l *lodge) fullServer(t *testing.T) {
 // coldCaches is caching_sha2_password without TLS and without leave to fetch a key: it works once somebody has told the
 // password, as at a server.
 func (l *lodge) coldCaches(t *testing.T) {
+	mustExec(t, l.pair.Servers[0].DB(), "CREATE USER f2@'%' IDENTIFIED BY '"+marked+"f2'")
+	mustExec(t, l.pair.Servers[0].DB(), "GRANT SELECT ON app.* TO f2@'%'")
+	for _, addr := range []string{l.primary, l.pair.Servers[0].Addr()} { // the server gets the password over TLS first
+		args := cli(t, l.flavor, addr, "-uf2", "-p"+marked+"f2", "--ssl-mode=DISABLED", "--server-public-key-path="+l.publicKey, "-e", "SELECT 1")
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Errorf("with the server's key from a file, at %s: %s", addr, out)
+		}
+	}
 	mustExec(t, l.pair.Servers[0].DB(), "CREATE USER f1@'%' IDENTIFIED BY '"+marked+"f1'")
 	mustExec(t, l.pair.Servers[0].DB(), "GRANT SELECT ON app.* TO f1@'%'")
 	for _, addr := range []string{l.pair.Servers[0].Addr(), l.primary} {
@@ -96,4 +110,27 @@ func (l *lodge) coldCaches(t *testing.T) {
 	if _, p := l.rawLogin(t, "f1", marked+"f1", 0); p[0] != 0 {
 		t.Errorf("at a server that has forgotten it: %q", p)
 	}
+}
+
+// rsaKey makes files with a private RSA key and its public half, as servers keep theirs.
+func rsaKey(t *testing.T) (private, public string) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	private, public = filepath.Join(dir, "private_key.pem"), filepath.Join(dir, "public_key.pem")
+	for file, block := range map[string]*pem.Block{
+		private: {Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}, public: {Type: "PUBLIC KEY", Bytes: der},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return private, public
 }

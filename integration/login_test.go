@@ -29,6 +29,8 @@ type lodge struct {
 	ca      *certtest.Authority // signed everything
 	clients *certtest.Authority // whom the strict listener trusts
 	server  tls.Certificate     // of both servers
+	// publicKey is the file with the RSA key that clients of MySQL may have been given
+	publicKey string
 }
 
 func TestLogins(t *testing.T) {
@@ -63,7 +65,11 @@ func openLodge(t *testing.T, f mysqltest.Flavor) *lodge {
 	}
 	config := map[string]string{"ssl-ca": l.ca.File, "ssl-cert": cert, "ssl-key": key}
 	if f == mysqltest.MySQL {
+		var private string
+		private, l.publicKey = rsaKey(t)
 		config["plugin-load-add"] = "auth_socket.so"
+		config["caching-sha2-password-private-key-path"], config["caching-sha2-password-public-key-path"] = private, l.publicKey
+		t.Setenv("ONEWRITER_CLUSTERS_0_RSA_KEY_FILE", private)
 	}
 	ours, ourKey := l.ca.Issue("onewriter", "127.0.0.1")
 	for name, value := range map[string]string{

@@ -146,7 +146,7 @@ func (cl *cluster) makeData(c *conf.Config, cc conf.Cluster, servers []topology.
 	for _, u := range cc.Users {
 		explicit[u.Name] = auth.NewPassword([]byte(u.Password.Reveal()))
 	}
-	keys, err := auth.NewKeys()
+	keys, err := keysOf(cc)
 	if err != nil {
 		return err
 	}

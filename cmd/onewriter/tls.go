@@ -143,3 +143,19 @@ func (m *certificateMetrics) Collect(out chan<- prometheus.Metric) {
 
 // noSet is for commands that read the files once.
 func noSet() *certs.Set { return certs.NewSet(zerolog.Nop()) }
+
+// keysOf gives what a cluster shows of itself to clients, where listeners have nothing else.
+func keysOf(c conf.Cluster) (*auth.Keys, error) {
+	if c.RSAKeyFile == "" {
+		return auth.NewKeys()
+	}
+	pem, err := os.ReadFile(c.RSAKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("rsa_key_file: %w", err)
+	}
+	keys, err := auth.KeysFrom(pem)
+	if err != nil {
+		return nil, fmt.Errorf("rsa_key_file %s: %w", c.RSAKeyFile, err)
+	}
+	return keys, nil
+}

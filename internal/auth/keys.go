@@ -36,11 +36,35 @@ type Keys struct {
 
 // NewKeys makes an RSA key, for passwords of clients without TLS, and a self-signed certificate, as mysqld does at its first start.
 func NewKeys() (*Keys, error) {
-	k := &Keys{}
-	var err error
-	if k.rsa, err = rsa.GenerateKey(rand.Reader, rsaBits); err != nil {
+	key, err := rsa.GenerateKey(rand.Reader, rsaBits)
+	if err != nil {
 		return nil, fmt.Errorf("RSA key: %w", err)
 	}
+	return keysWith(key)
+}
+
+// KeysFrom is NewKeys with the private RSA key that text holds in PEM form (PKCS #1 or #8), as servers keep theirs.
+func KeysFrom(text []byte) (*Keys, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("it has no key in PEM form")
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return keysWith(key)
+	}
+	some, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("it has a %s, not a private RSA key: %w", block.Type, err)
+	}
+	key, ok := some.(*rsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("it has a key of another kind (%T), not RSA", some)
+	}
+	return keysWith(key)
+}
+
+func keysWith(key *rsa.PrivateKey) (*Keys, error) {
+	k := &Keys{rsa: key}
 	der, err := x509.MarshalPKIXPublicKey(&k.rsa.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("RSA key: %w", err)

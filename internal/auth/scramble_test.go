@@ -3,6 +3,8 @@ package auth
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"testing"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -62,6 +64,23 @@ func TestFullPasswordByRSA(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for kind, block := range map[string]*pem.Block{
+		"PKCS #1": {Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(keys.rsa)},
+		"PKCS #8": {Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(keys.rsa))},
+	} {
+		again, err := KeysFrom(pem.EncodeToMemory(block))
+		if err != nil || !bytes.Equal(again.PublicPEM(), keys.PublicPEM()) {
+			t.Errorf("%s: another key, %v", kind, err)
+		}
+	}
+	for name, text := range map[string][]byte{
+		"nothing": nil, "a public key": keys.PublicPEM(),
+		"an elliptic key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(keys.certificate.PrivateKey))}),
+	} {
+		if _, err := KeysFrom(text); err == nil {
+			t.Errorf("%s is taken for a private RSA key", name)
+		}
+	}
 	salt := NewSalt()
 	encrypted, err := NewPassword([]byte("secret")).Encrypted(salt[:], keys.PublicPEM())
 	if err != nil {
@@ -96,4 +115,11 @@ func TestSaltsHaveNothingThatServersAvoid(t *testing.T) {
 		}
 		seen[salt] = true
 	}
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
 }
