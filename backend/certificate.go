@@ -12,7 +12,7 @@ import (
 // ServerCertificates gives the chain that the server at addr shows, unverified: for people to look at. Nothing secret is
 // sent. A server without TLS gives ErrNoTLS.
 func (d *Dialer) ServerCertificates(ctx context.Context, addr string) ([]*x509.Certificate, error) {
-	g, err := d.dial(ctx, addr)
+	g, err := d.Dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -71,17 +71,19 @@ func New(c Config) *Dialer {
 // TCP is how the connections were made.
 func (d *Dialer) TCP() sockopt.Options { return d.config.TCP }
 
-// Greet connects to the server at addr (host:port) and reads its greeting, or takes a connection that was given back and is not
-// older than 5 seconds. A server that refuses gives a *wire.ServerError (1040, 1129...), anything else is an error
-// of the network.
+// Greet is Dial, or takes a connection that was given back and is not older than 5 seconds. It is for sessions that bring their
+// state along: servers take their global variables for those of the session when a connection is made, not when somebody logs in
+// (MariaDB 10.11, MySQL 9.7).
 func (d *Dialer) Greet(ctx context.Context, addr string) (*Greeted, error) {
 	if g := d.takeSpare(addr); g != nil {
 		return g, nil
 	}
-	return d.dial(ctx, addr)
+	return d.Dial(ctx, addr)
 }
 
-func (d *Dialer) dial(ctx context.Context, addr string) (*Greeted, error) {
+// Dial connects to the server at addr (host:port) and reads its greeting. A server that refuses gives a *wire.ServerError (1040,
+// 1129...), anything else is an error of the network.
+func (d *Dialer) Dial(ctx context.Context, addr string) (*Greeted, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout)
 	defer cancel()
 	nd := net.Dialer{KeepAlive: -1}

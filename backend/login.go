@@ -58,8 +58,8 @@ type Greeted struct {
 	used   bool
 }
 
-// Release gives back a connection whose client left before login, so that the next client of the same server uses it:
-// servers count connections that are dropped at this stage (max_connect_errors). After Login it does nothing.
+// Release gives back a connection whose client left before login, so that the next session that moves to the server uses it, or
+// it is ended in order: servers count connections that are dropped at this stage (max_connect_errors). After Login it does nothing.
 func (g *Greeted) Release() {
 	if g.used {
 		return
@@ -78,7 +78,7 @@ func (g *Greeted) Release() {
 func (g *Greeted) Login(ctx context.Context, p LoginParams) (*Conn, []byte, error) {
 	if g.used || !alive(g.pc.Conn()) {
 		_ = g.pc.Conn().Close()
-		fresh, err := g.dialer.dial(ctx, g.Addr)
+		fresh, err := g.dialer.Dial(ctx, g.Addr)
 		if err != nil {
 			return nil, nil, err
 		}

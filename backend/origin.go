@@ -65,7 +65,7 @@ func (g *Greeted) explain(ctx context.Context, h proxyproto.Header, err error) e
 
 // headerRefusal is what the server says to a header, nil if it says nothing.
 func (g *Greeted) headerRefusal(ctx context.Context, h proxyproto.Header) *wire.ServerError {
-	again, err := g.dialer.dial(ctx, g.Addr)
+	again, err := g.dialer.Dial(ctx, g.Addr)
 	if err != nil {
 		return nil
 	}

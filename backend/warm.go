@@ -22,7 +22,7 @@ func (d *Dialer) Warm(ctx context.Context, addr string, n int) error {
 	g.SetLimit(warmAtOnce)
 	for range missing {
 		g.Go(func() error {
-			greeted, err := d.dial(ctx, addr)
+			greeted, err := d.Dial(ctx, addr)
 			if err != nil {
 				return err
 			}

@@ -102,8 +102,8 @@ func connectsLeaveNothing(t *testing.T, pair *mysqltest.Pair, o *onewriter) {
 	visit(t, o, n)
 	after := o.settle(db, before)
 	t.Logf("before %+v, after %d connects %+v", before, n, after)
-	// Only who was killed amid a result leaves the server without a word.
-	if got, most := after.aborted-before.aborted, float64(n/len(visits)+1); got > most {
+	// Only who was killed amid a result leaves the server without a word; and, on a busy machine, a probe that took too long.
+	if got, most := after.aborted-before.aborted, float64(n/len(visits)+slackThings); got > most {
 		t.Errorf("the server counts %.0f aborted connections, want %.0f at most", got, most)
 	}
 	if err := open(t, o.primary, "").Ping(); err != nil {

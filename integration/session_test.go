@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -122,6 +123,7 @@ func TestSessions(t *testing.T) {
 			t.Run("prepared statements survive", func(t *testing.T) { preparedSurvives(t, o) })
 			t.Run("pins", func(t *testing.T) { pinsAreToldAndEnd(t, f, o) })
 			t.Run("reset unpins", func(t *testing.T) { resetUnpins(t, o) })
+			t.Run("global variables", func(t *testing.T) { globalsAreThoseOfTheLogin(t, root, o) })
 			t.Run("servers that end connections", func(t *testing.T) { goodbyes(t, f, pair, o) })
 		})
 	}
@@ -327,4 +329,27 @@ func resetUnpins(t *testing.T, o *onewriter) {
 		t.Errorf("closed: %+v", m.SessionsClosed)
 	}
 	r.exec("REPLACE INTO app.t VALUES (1)")
+}
+
+// globalsAreThoseOfTheLogin: a new client gets the server's global variables as they are, whoever connected and left before.
+func globalsAreThoseOfTheLogin(t *testing.T, root *sql.DB, o *onewriter) {
+	server, before := root, ""
+	if o.status().Primary != "a" {
+		t.Fatal("another primary")
+	}
+	if err := server.QueryRow("SELECT @@GLOBAL.div_precision_increment").Scan(&before); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.knock(func(c net.Conn) error {
+		_, err := c.Read(make([]byte, 200))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, server, "SET GLOBAL div_precision_increment=9")
+	defer mustExec(t, server, "SET GLOBAL div_precision_increment="+before)
+	got := 0
+	if err := open(t, o.primary, "").QueryRow("SELECT @@div_precision_increment").Scan(&got); err != nil || got != 9 {
+		t.Errorf("a new session has %d, %v, want 9", got, err)
+	}
 }

@@ -234,17 +234,21 @@ func (c *Cluster) ability(name string) (wire.Capability, bool) {
 	return a, ok
 }
 
-// greet dials a server and notes what its greeting says.
+// greet dials a server, for a new client, and notes what its greeting says.
 func (c *Cluster) greet(ctx context.Context, i topology.Instance) (*backend.Greeted, error) {
-	g, err := c.config.Dialer.Greet(ctx, i.Address)
+	g, err := c.config.Dialer.Dial(ctx, i.Address)
 	if err != nil {
 		return nil, err
 	}
+	c.noteGreeting(i, g)
+	return g, nil
+}
+
+func (c *Cluster) noteGreeting(i topology.Instance, g *backend.Greeted) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.abilities[i.Name] = g.Greeting.Capabilities
 	c.greetings[i.Name] = g.Greeting
-	c.mu.Unlock()
-	return g, nil
 }
 
 // offerable is what a client can be offered whose session may live on any server seen so far.
@@ -258,12 +262,13 @@ func (c *Cluster) offerable() wire.Capability {
 	return wire.Offerable(list...)
 }
 
-// connect logs in at a server.
+// connect logs a session in at another server.
 func (c *Cluster) connect(ctx context.Context, i topology.Instance, p backend.LoginParams) (*backend.Conn, []byte, error) {
-	g, err := c.greet(ctx, i)
+	g, err := c.config.Dialer.Greet(ctx, i.Address)
 	if err != nil {
 		return nil, nil, err
 	}
+	c.noteGreeting(i, g)
 	return g.Login(ctx, p)
 }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -157,6 +158,8 @@ func (c *Core) Login(payload []byte) ([]byte, error) {
 	c.saw = observed{}
 	if c.strip {
 		pkt = o.Strip(pkt)
+	} else if bytes.Contains(o.Track, []byte("redirect_url")) {
+		pkt = o.Keep(pkt, func(e wire.TrackEntry) bool { return !redirects(e) })
 	}
 	return pkt[wire.HeaderSize:], nil
 }

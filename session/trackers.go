@@ -28,9 +28,17 @@ var usualVariables = []string{
 	"autocommit", "character_set_client", "character_set_connection", "character_set_results", "redirect_url", "time_zone",
 }
 
+// redirects reports whether e tells the client to connect elsewhere (MariaDB 11.3 and newer): round the proxy, to a server that
+// need not be the primary for long.
+func redirects(e wire.TrackEntry) bool {
+	return e.Kind == wire.TrackVariable && len(e.Value) > 0 && string(e.Name) == "redirect_url"
+}
+
 // wants reports whether the client is to see e.
 func (t *trackers) wants(e wire.TrackEntry) bool {
 	switch {
+	case redirects(e):
+		return false
 	case t.everything:
 		return true
 	case e.Kind == wire.TrackState:

@@ -86,3 +86,18 @@ func TestTrackingClientWithEOF(t *testing.T) {
 		t.Errorf("got %x", got)
 	}
 }
+
+// TestNoClientIsLedAway: what a server says of another place to connect to does not reach a client.
+func TestNoClientIsLedAway(t *testing.T) {
+	zone := setVar("time_zone", "SYSTEM")
+	for _, c := range []struct{ url, want []byte }{
+		{setVar("redirect_url", "mariadb://elsewhere:3306"), zone},
+		{setVar("redirect_url", ""), append(setVar("redirect_url", ""), zone...)},
+	} {
+		core := New(Config{Flavor: MariaDB, Client: serverCaps, Server: serverCaps})
+		got, err := core.Login(okay(auto, append(bytes.Clone(c.url), zone...)...)[wire.HeaderSize:])
+		if want := okay(auto, c.want...)[wire.HeaderSize:]; err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q: got %q, %v, want %q", c.url, got, err, want)
+		}
+	}
+}
