@@ -73,6 +73,9 @@ func (l *Link) dial(p *pipe) (*net.TCPConn, error) {
 		}
 	}()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", l.target)
+	if errors.Is(err, syscall.ECONNRESET) { // it took the connection and died at once
+		l.check()
+	}
 	if err != nil {
 		l.lost(err)
 		return nil, err
