@@ -42,7 +42,7 @@ type Cluster struct {
 	Users []User `yaml:"users"`
 	// RSAKeyFile is a private RSA key in PEM form, for clients that were given the public key of it in a file and encrypt
 	// their password with that (`caching_sha2_password` and `sha256_password` without TLS): that of the servers,
-	// `private_key.pem` in their data directory. Without it onewriter makes a key at start, for which clients may ask.
+	// `private_key.pem` in their data directory. Without it onewriter makes a key at start, for which clients may ask. It is read at start only.
 	RSAKeyFile string `yaml:"rsa_key_file"`
 	// ServerTLS says how onewriter encrypts its connections to the servers.
 	ServerTLS ServerTLS `yaml:"server_tls"`

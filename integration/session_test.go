@@ -123,7 +123,7 @@ func TestSessions(t *testing.T) {
 			t.Run("prepared statements survive", func(t *testing.T) { preparedSurvives(t, o) })
 			t.Run("pins", func(t *testing.T) { pinsAreToldAndEnd(t, f, o) })
 			t.Run("reset unpins", func(t *testing.T) { resetUnpins(t, o) })
-			t.Run("global variables", func(t *testing.T) { globalsAreThoseOfTheLogin(t, root, o) })
+			t.Run("global variables", func(t *testing.T) { globalsAreThoseOfTheLogin(t, pair, o) })
 			t.Run("servers that end connections", func(t *testing.T) { goodbyes(t, f, pair, o) })
 		})
 	}
@@ -332,10 +332,10 @@ func resetUnpins(t *testing.T, o *onewriter) {
 }
 
 // globalsAreThoseOfTheLogin: a new client gets the server's global variables as they are, whoever connected and left before.
-func globalsAreThoseOfTheLogin(t *testing.T, root *sql.DB, o *onewriter) {
-	server, before := root, ""
-	if o.status().Primary != "a" {
-		t.Fatal("another primary")
+func globalsAreThoseOfTheLogin(t *testing.T, pair *mysqltest.Pair, o *onewriter) {
+	server, before := pair.Servers[0].DB(), ""
+	if o.status().Primary == "b" {
+		server = pair.Servers[1].DB()
 	}
 	if err := server.QueryRow("SELECT @@GLOBAL.div_precision_increment").Scan(&before); err != nil {
 		t.Fatal(err)

@@ -178,6 +178,7 @@ func (c *Cluster) contain(s *clientSession) {
 	if fault == nil {
 		return
 	}
+	s.watch(0)
 	c.log.Error().Uint64("session", s.id).Interface("fault", fault).Bytes("stack", debug.Stack()).Msg("session failed")
 	c.metrics.faults.Inc()
 	if w := s.where.Swap(nil); w != nil {

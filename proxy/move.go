@@ -63,7 +63,7 @@ func (s *clientSession) fetch() {
 	}
 	_ = s.server.conn.SetDeadline(time.Now().Add(fetchPatience))
 	if err := s.ask(b); err != nil {
-		s.cluster.log.Debug().Err(err).Uint64("session", s.id).Msg("user variables not read")
+		s.cluster.log.Debug().Err(err).Uint64("session", s.id).Msg("what only the server knows was not read")
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // serve handles one command. The error is a *clientError or *wire.ServerError for the client, or that of its
 // connection.
 func (s *clientSession) serve(cmd session.Command) error {
-	if s.outstayed() {
+	if s.outstayed(s.flow.now) {
 		return s.tooLate()
 	}
 	if s.doom != nil && !s.reprieved(cmd) {
@@ -507,6 +507,7 @@ var errMidResponse = errors.New("response was cut off")
 // stream copies both directions of a binary log dump until one side ends it.
 func (s *clientSession) stream() error {
 	s.endUnit()
+	s.watch(0) // no time-out of the server's holds for a stream
 	s.client.stream(s.flavor)
 	s.server.stream(s.flavor)
 	server := s.server.conn

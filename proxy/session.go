@@ -250,7 +250,7 @@ func (s *clientSession) nudged() error {
 	if s.expired() {
 		return s.expire()
 	}
-	if len(s.client.buf.bytes()) == 0 && s.outstayed() {
+	if len(s.client.buf.bytes()) == 0 && s.outstayed(s.cluster.tallies.now()) {
 		return s.farewell()
 	}
 	s.takeAbortion()
@@ -404,6 +404,9 @@ func (s *clientSession) setActivity(a activity) {
 func (s *clientSession) endUnit() {
 	if s.idleWatch.differs(s.core.WaitTimeout()) {
 		s.watch(s.core.WaitTimeout())
+	}
+	if s.idleWatch != nil {
+		s.idleWatch.since.Store(s.cluster.tallies.now())
 	}
 	if p := uint32(s.core.Pins()); p != s.pins.Load() {
 		s.cluster.metrics.pinned(session.Pin(s.pins.Swap(p)), session.Pin(p))

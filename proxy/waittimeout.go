@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/onewriter/onewriter/internal/wire"
@@ -16,17 +17,19 @@ var errWaitTimeout = errors.New("no command for the session's own wait_timeout")
 // wait_timeout). Where the server hangs up then, the client is hung up on, as it asked; with the server's own limit the
 // session gets another connection instead.
 type idleWatch struct {
-	limit time.Duration
+	limit time.Duration // immutable
+	since atomic.Int64  // when the last command was done, as tallies.now counts
+
 	mu    sync.Mutex
 	timer *time.Timer // guarded by mu; nil when it is over
 }
 
 // differs reports whether limit is another one than the watched.
-func (p *idleWatch) differs(limit time.Duration) bool {
-	if p == nil {
+func (w *idleWatch) differs(limit time.Duration) bool {
+	if w == nil {
 		return limit != 0
 	}
-	return p.limit != limit
+	return w.limit != limit
 }
 
 // lookAgain is how soon the second look at a server comes that should have hung up. Those after it come later and later.
@@ -41,44 +44,41 @@ func (s *clientSession) watch(limit time.Duration) {
 	if limit == 0 {
 		return
 	}
-	p := &idleWatch{limit: limit}
-	s.idleWatch = p
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.timer = time.AfterFunc(limit, func() {
-		idle := s.idleFor()
+	w := &idleWatch{limit: limit}
+	w.since.Store(s.cluster.tallies.now())
+	s.idleWatch = w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(limit, func() {
+		idle := time.Duration(s.cluster.tallies.now() - w.since.Load())
 		if idle < limit {
-			p.again(limit - idle)
+			w.again(limit - idle)
 			return
 		}
-		s.nudge()
-		p.again(max(lookAgain, (idle-limit)/2))
+		s.nudge() // a session that is at work looks when it is done
+		w.again(max(lookAgain, (idle-limit)/2))
 	})
 }
 
-func (p *idleWatch) again(in time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.timer != nil {
-		p.timer.Reset(in)
+func (w *idleWatch) again(in time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer != nil {
+		w.timer.Reset(in)
 	}
 }
 
-func (p *idleWatch) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.timer.Stop()
-	p.timer = nil
-}
-
-// idleFor is for how long the server has heard nothing, unless it is at work.
-func (s *clientSession) idleFor() time.Duration {
-	return time.Duration(s.cluster.tallies.now() - s.replied.Load())
+func (w *idleWatch) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+	w.timer = nil
 }
 
 // outstayed reports whether the client has been silent for its own wait_timeout, and no server waits for it any longer.
-func (s *clientSession) outstayed() bool {
-	return s.idleWatch != nil && s.idleFor() >= s.idleWatch.limit && (s.where.Load() == nil || !s.server.quiet())
+func (s *clientSession) outstayed(now int64) bool {
+	w := s.idleWatch
+	return w != nil && now-w.since.Load() >= int64(w.limit) && (s.where.Load() == nil || !s.server.quiet())
 }
 
 // farewell is what servers do then: MySQL says why, unasked, MariaDB just hangs up.

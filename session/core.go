@@ -153,8 +153,9 @@ func (c *Core) Login(payload []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	pins := c.ledger.pins
 	c.learnOK(&o)
-	c.ledger.variables, c.ledger.waitTimeout = nil, 0
+	c.ledger.variables, c.ledger.waitTimeout, c.ledger.pins = nil, 0, pins
 	c.saw = observed{}
 	if c.strip {
 		pkt = o.Strip(pkt)
@@ -219,6 +220,9 @@ func (c *Core) ChangeRefused() {
 	c.asked = trackers{}
 	for _, name := range []string{"character_set_client", "character_set_results", "collation_connection"} {
 		c.ledger.variables = append(c.ledger.variables, variable{name: name, value: "DEFAULT", raw: true})
+	}
+	if c.ledger.multibyte != sqlclass.ASCIISafe { // how the server reads texts now is not known
+		c.ledger.pins |= PinUnknown
 	}
 }
 

@@ -17,6 +17,7 @@ func (c *Core) beginPrepare(pkt []byte) {
 			st.users = users
 		}
 	}
+	c.ledger.preparesElsewhere()
 	c.stmt, c.effects = st, 0
 	c.stmts.last, c.stmts.there = nil, nil // should it fail, "the one prepared last" is none
 	if c.stmts.keepText(st, pkt) && c.Streaming() {

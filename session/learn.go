@@ -159,7 +159,7 @@ func (c *Core) finish() {
 // failedCode pins the session of a MariaDB when code that is not in the text has failed: what that had changed before is never
 // reported (10.11), while MySQL reports it with the next answer (9.7), which FollowUp asks for.
 func (c *Core) failedCode(e sqlclass.Effect) {
-	const parseError, noSuchRoutine = 1064, 1305
+	const parseError = 1064
 	if c.config.Flavor != MariaDB {
 		return
 	}
@@ -167,7 +167,7 @@ func (c *Core) failedCode(e sqlclass.Effect) {
 	if e.Has(sqlclass.TextExecute) && c.cmd.Statement.Verb == sqlclass.Execute {
 		ran = c.ledger.running() || bytes.Contains(bytes.ToLower(c.statementText()), []byte("immediate"))
 	}
-	if e.Has(sqlclass.UnknownFunction) && c.saw.code != parseError && c.saw.code != noSuchRoutine {
+	if e.Has(sqlclass.UnknownFunction) && c.saw.code != parseError {
 		ran = true
 	}
 	if ran {
@@ -316,6 +316,7 @@ func (c *Core) applyText(e sqlclass.Effect, text []byte) {
 	}
 	if e.Has(sqlclass.TextPrepare) {
 		if name, inner, ok := sqlclass.PreparedText(text, c.textLexing()); ok {
+			c.ledger.preparesElsewhere()
 			c.ledger.setText(preparedText{
 				name: name, sql: strings.TrimRight(string(text), "; \t\r\n"), context: c.ledger.context(),
 				silent: e.Has(sqlclass.SetVariable) && c.silent([]byte(inner)), runs: e.Has(sqlclass.Opaque | sqlclass.UnknownFunction),
@@ -385,8 +386,14 @@ func (c *Core) applySets(text []byte) {
 			names := ""
 			if !c.reportsCollation() && isWord(s.Value) {
 				names = characterSet + s.Value
+				if c.saw.schema && c.effects.Has(sqlclass.Multi) { // before or after the USE
+					c.ledger.pins |= PinUnknown
+				}
 			}
 			c.ledger.setNames(names, beside)
+			if names != "" && (len(c.ledger.texts) > 0 || len(c.stmts.byID) > 0) {
+				c.ledger.pins |= PinUnknown // see preparesElsewhere
+			}
 		case sqlclass.ScopeSession:
 			c.applySet(s)
 		case sqlclass.ScopeGlobal, sqlclass.ScopeUser, sqlclass.ScopeRole, sqlclass.ScopeStatement:
@@ -400,6 +407,9 @@ func (c *Core) applySet(s sqlclass.Assignment) {
 	case s.Unscoped && nextTransaction[s.Name]:
 		c.ledger.pins |= PinUnknown
 	case c.config.Flavor == MariaDB && strings.HasPrefix(s.Name, "character_set_") && strings.EqualFold(s.Value, "DEFAULT"):
+		if s.Name == "character_set_client" && !c.ledger.reported(s.Name) { // how texts are read now is not known
+			c.ledger.pins |= PinUnknown
+		}
 		c.ledger.setSource(s.Name, s.Value) // what is reported is a character set only, and the default has a collation
 	case c.ledger.reported(s.Name) || neverReplayed[s.Name]:
 	case s.Literal:

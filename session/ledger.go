@@ -207,12 +207,14 @@ func (l *ledger) afterVariable(name, value string) {
 	case "sql_mode":
 		l.settingsCount++
 	case "wait_timeout":
-		l.waitTimeout, _ = strconv.ParseInt(value, 10, 64) // servers report a number
+		l.waitTimeout = seconds(value)
+	case "character_set_collations", "old_mode": // of MariaDB: what SET NAMES does depends on them, and on what came first
+		l.pins |= PinUnknown
 	}
 	if name == "time_zone" {
 		l.timeZoneChanged()
 	}
-	if name == "character_set_client" {
+	if name == "character_set_client" && value != "default" {
 		l.multibyte = sqlclass.MultibyteOf(value)
 	}
 	if name != "character_set_connection" {
@@ -229,6 +231,18 @@ func (l *ledger) afterVariable(name, value string) {
 // serverCharset reports whether the session has set character_set_server, which counts where there is no default schema.
 func (l *ledger) serverCharset() bool {
 	return slices.ContainsFunc(l.variables, func(v variable) bool { return v.name == "character_set_server" || v.name == "collation_server" })
+}
+
+// maxWaitTimeout is the largest wait_timeout of the servers, in seconds.
+const maxWaitTimeout = 365 * 24 * 3600
+
+// seconds reads a wait_timeout; 0 for what is none.
+func seconds(value string) int64 {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return min(n, maxWaitTimeout)
 }
 
 // pointInTime is MariaDB's variable of a moment, which it names and reads in the session's time zone.
@@ -248,6 +262,14 @@ const characterSet = "CHARACTER SET "
 
 // namesElsewhere reports whether a SET CHARACTER SET would do something else now than when it was executed, in namesSchema.
 func (l *ledger) namesElsewhere() bool { return l.namesSchema != "" && l.namesSchema != l.schema }
+
+// preparesElsewhere pins a session that prepares a statement after a SET CHARACTER SET: whose collation that gives depends on the
+// default schema, which is another one on the way to the statement's context and back.
+func (l *ledger) preparesElsewhere() {
+	if strings.HasPrefix(l.names, characterSet) {
+		l.pins |= PinUnknown
+	}
+}
 
 // setNames notes a SET NAMES, which is replayed as it is: MariaDB does not report the collation, and what one without COLLATE sets
 // is, from 11.2 on, the default of character_set_collations and not that of character_set_connection. names is "" where the reported

@@ -185,9 +185,7 @@ func TestSetNamesIsReplayedAsItWas(t *testing.T) {
 	r.sql("SET NAMES utf8mb4", auto, setVar("character_set_connection", "utf8mb4")...)
 	r.wantPins(0)
 	r.sql("SET character_set_collations='utf8mb4=utf8mb4_bin'", auto, setVar("character_set_collations", "utf8mb4=utf8mb4_bin")...)
-	if got := r.rebuilt(); len(got) != 2 || got[0] != "SET SESSION character_set_collations='utf8mb4=utf8mb4_bin'" || got[1] != "SET NAMES utf8mb4" {
-		t.Errorf("%q", got)
-	}
+	r.wantPins(PinUnknown) // whether the NAMES came before or after it counts
 }
 
 func TestCollationOfSetNames(t *testing.T) {
@@ -361,4 +359,20 @@ func TestGTIDsAreNotRestored(t *testing.T) {
 	if got := r.rebuilt(); len(got) != 0 {
 		t.Errorf("rebuilt with %q", got)
 	}
+}
+
+func TestWhatSetNamesDependsOn(t *testing.T) {
+	for _, statements := range [][]string{
+		{"SET old_mode=''", "old_mode"},
+		{"SET character_set_collations='utf8mb4=utf8mb4_bin'", "character_set_collations"},
+	} {
+		r := trackedRig(t)
+		r.sql(statements[0], auto, setVar(statements[1], "x")...)
+		r.wantPins(PinUnknown)
+	}
+	r := trackedRig(t)
+	r.sql("SET CHARACTER SET utf8mb4", auto, setVar("character_set_connection", "utf8mb4")...)
+	r.wantPins(0)
+	r.prepare("SELECT 1", 1, 0, 0) // its collation is that of the default schema, whichever that is on the way
+	r.wantPins(PinUnknown)
 }

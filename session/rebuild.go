@@ -35,9 +35,6 @@ func (c *Core) Attach() []byte {
 	if sql := c.loginSQL(); sql != "" {
 		b = c.appendQuery(b, sql, restoreLogin)
 	}
-	if collations, ok := c.ledger.variable(collationMap); ok { // names in the same list would be read under the old one
-		b = c.appendQuery(b, "SET SESSION "+collationMap+"="+collations, "restore the default collations")
-	}
 	if sql := c.variablesSQL(); sql != "" && c.ledger.namesElsewhere() {
 		b = c.appendSchema(b, c.ledger.namesSchema)
 		b = c.appendQuery(b, sql, "restore session variables")
@@ -120,9 +117,6 @@ func (c *Core) trackingSQL() string {
 	return mysqlTracking
 }
 
-// collationMap is MariaDB's variable (11.2) that says what collations character sets have in SET NAMES.
-const collationMap = "character_set_collations"
-
 // variablesSQL restores the session's variables in one list: a refused list applies nothing (seen on both flavours).
 // sql_mode stands first, the collation after the character sets, which reset it, autocommit last. Servers read the whole list
 // before they set anything, so that raw values are read under the mode of the login.
@@ -140,7 +134,7 @@ func (c *Core) variablesSQL() string {
 			sep = ","
 		}
 		for _, v := range c.ledger.variables {
-			if variablePass(v.name) != pass || v.name == collationMap || v.name == pointInTime || v.unread {
+			if variablePass(v.name) != pass || v.name == pointInTime || v.unread {
 				continue
 			}
 			b.WriteString(sep)

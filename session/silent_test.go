@@ -140,7 +140,11 @@ func TestFailedRoutines(t *testing.T) {
 		}
 	}
 	r := trackedRig(t)
-	r.run(query("SELECT nonsense(1)"), refusal(1305))
+	if r.run(query("SELECT f(1)"), refusal(1305)); r.core.Pins() != PinRoutine { // f calls another one, which is not there
+		t.Errorf("pins %v", r.core.Pins())
+	}
+	r = trackedRig(t)
+	r.run(query("SELECT nonsense(1 FROM t"), refusal(1064))
 	r.run(query("PREPARE p FROM 'SELECT 1'"), okay(auto, stateChanged...))
 	if r.run(query("EXECUTE p"), refusal(1146)); r.core.Pins() != 0 {
 		t.Errorf("pins %v", r.core.Pins())

@@ -38,7 +38,7 @@ func (c *conn) catch(err *error) {
 	if fault := recover(); fault != nil {
 		*err = &FaultError{fault}
 	}
-	if ordinary(*err) {
+	if ordinary(*err) || gaveUp(*err) && c.full.IsValid() {
 		return
 	}
 	*err = c.link.explain(*err)
@@ -50,6 +50,12 @@ func (c *conn) catch(err *error) {
 // begun.
 func ordinary(err error) bool {
 	return err == nil || err == io.EOF || errors.Is(err, driver.ErrSkip) || errors.As(err, new(*mysql.MySQLError)) //nolint:errorlint // as the pool compares
+}
+
+// gaveUp reports whether err is the end of a context. The driver closes a connection that was in use then, and leaves alone one
+// on which it had not begun.
+func gaveUp(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // IsValid implements driver.Validator.

@@ -39,8 +39,8 @@ func NewConnector(config *mysql.Config) (driver.Connector, error) {
 // Driver implements driver.Connector.
 func (c connector) Driver() driver.Driver { return c.inner.Driver() }
 
-// Connect implements driver.Connector. After a fault a goroutine of the driver stays until ctx is done; the connection is
-// closed.
+// Connect implements driver.Connector. After a fault the connection is closed; a goroutine of the
+// driver stays.
 func (c connector) Connect(ctx context.Context) (out driver.Conn, err error) {
 	var under *link
 	defer func() {
