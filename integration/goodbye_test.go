@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -119,6 +120,11 @@ func timedOut(t *testing.T, f mysqltest.Flavor, server *mysqltest.Server, o *one
 			}
 		})
 	}
+	mustExec(t, server.DB(), "GRANT REPLICATION SLAVE ON *.* TO 'app'@'%'")
+	t.Run("own, streaming", func(t *testing.T) {
+		t.Parallel()
+		outlives(t, server, newVictim(t, o.primary, "app", "app-secret"))
+	})
 	var before int
 	if err := server.DB().QueryRow("SELECT @@GLOBAL.wait_timeout").Scan(&before); err != nil {
 		t.Fatal(err)
@@ -163,6 +169,26 @@ func timedOut(t *testing.T, f mysqltest.Flavor, server *mysqltest.Server, o *one
 		})
 	}
 	mustExec(t, server.DB(), fmt.Sprintf("SET GLOBAL wait_timeout=%d", before))
+}
+
+// outlives checks that a stream of the binary log goes on beyond the wait_timeout of its session, as at a server.
+func outlives(t *testing.T, server *mysqltest.Server, v victim) {
+	v.exec("SET @master_binlog_checksum='NONE', @source_binlog_checksum='NONE', SESSION wait_timeout=1")
+	b := binary.LittleEndian.AppendUint32([]byte{wire.ComBinlogDump}, 4)
+	b = binary.LittleEndian.AppendUint16(b, 0) // wait at the end of the log
+	b = binary.LittleEndian.AppendUint32(b, dumperID+1)
+	v.send(append(b, firstLog(t, server.DB())...)...)
+	begun := time.Now()
+	later := time.AfterFunc(2600*time.Millisecond, func() { _, _ = server.DB().Exec("CREATE DATABASE streamed") })
+	defer later.Stop()
+	for p := v.receive(); ; p = v.receive() {
+		if p[0] == wire.HeaderERR {
+			t.Fatalf("instead of an event: %q", p)
+		}
+		if time.Since(begun) > 2500*time.Millisecond {
+			return
+		}
+	}
 }
 
 // refused runs a statement that has to end with the given error.
