@@ -97,9 +97,17 @@ func (g generator) setVariable() []step {
 	case 2:
 		return one(query("SET %s=(SELECT %s)", g.scoped(name), value).holding("unknown"))
 	case 3:
-		return one(query("set /* a, b */ %s := %s -- c", g.scoped(name), value))
+		return one(readsNames(query("set /* a, b */ %s := %s -- c", g.scoped(name), value)))
 	}
-	return one(query("SET %s=%s", g.scoped(name), value))
+	return one(readsNames(query("SET %s=%s", g.scoped(name), value)))
+}
+
+// readsNames allows for the pin of a variable on which SET NAMES depends.
+func readsNames(s step) step {
+	if text := strings.ToLower(s.sql); strings.Contains(text, "old_mode") || strings.Contains(text, "character_set_collations") {
+		return s.holding("unknown")
+	}
+	return s
 }
 
 func (g generator) setSeveral() []step {
@@ -110,9 +118,9 @@ func (g generator) setSeveral() []step {
 	}
 	if g.IntN(3) == 0 {
 		items = append(items, "@a=5")
-		return one(query("SET %s", strings.Join(items, ", ")).holding("user_variable"))
+		return one(readsNames(query("SET %s", strings.Join(items, ", ")).holding("user_variable")))
 	}
-	return one(query("SET %s", strings.Join(items, ", ")))
+	return one(readsNames(query("SET %s", strings.Join(items, ", "))))
 }
 
 func (g generator) names() []step {
